@@ -303,7 +303,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an action changed. `prior` is the captured value (None means it was unset), `applied` the value read back."""
+    """What an action changed. `prior` is the captured value (None: it was unset), `applied` the one read back."""
 
     change: Change
     prior: Json = None

@@ -14,7 +14,7 @@ def parse_duration(text: object) -> timedelta:
     """`1h30m` as a timedelta; a timedelta passes through. Raises ValueError with an example for anything else."""
     if isinstance(text, timedelta):
         return text
-    if text == 0 and not isinstance(text, bool) or text == "0":
+    if (text == 0 and not isinstance(text, bool)) or text == "0":
         return timedelta(0)
     if not isinstance(text, str) or not _WHOLE.fullmatch(text.strip()):
         raise ValueError(f"{text!r} is not a duration (write for example 30s, 5m, 1h30m)")

@@ -85,7 +85,7 @@ class CheckSpec:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A leaf of `trip_when`: `check[.signal]` at `level` or worse, for `hold`. `signal` None: any signal of the check."""
+    """A leaf of `trip_when`: `check[.signal]` at `level` or worse, for `hold`. No `signal`: any of them."""
 
     check: str
     signal: str | None = None
