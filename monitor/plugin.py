@@ -21,8 +21,8 @@ from monitor.core.spec import Bound, Clear, SignalSpec
 
 __all__ = [
     "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Duration", "Held", "Json", "Level",
-    "MetricQuery", "MetricSeries", "Missing", "Observation", "Params", "ProbeContext", "ProbeError", "Reads", "Reason",
-    "Receipt", "Resource", "ResourceKind", "Risk", "Selector", "Signal", "SignalSpec", "TripInfo", "Writes",
+    "MetricQuery", "MetricSeries", "Missing", "Observation", "OperationUse", "OperationValidator", "Params", "ProbeContext", "ProbeError", "Reads", "Reason",
+    "Receipt", "Registry", "Resource", "ResourceKind", "Risk", "Selector", "Signal", "SignalSpec", "TripInfo", "Writes",
 ]  # fmt: skip
 
 
@@ -207,6 +207,29 @@ class Writes(Reads, Protocol):
         """One mutating call. Not idempotent: never repeated after an ambiguous outcome (ActionError.ambiguous)."""
 
 
+@dataclass(frozen=True, slots=True)
+class OperationUse:
+    """An AWS operation that parameters name; config checks it against the service model at load.
+
+    `path` is where in the parameters it stands, for the message's position; `query` a JMESPath expression over the
+    reply.
+    """
+
+    aws_service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    mutating: bool
+    query: str | None = None
+    path: tuple[str | int, ...] = ()
+
+
+class OperationValidator(Protocol):
+    """Knows every service's model; implemented in `monitor.aws`, injected into `config`."""
+
+    def problems(self, use: OperationUse) -> list[tuple[tuple[str | int, ...], str]]:
+        """(path inside the parameters, what is wrong and what to write instead); empty if the call is valid."""
+
+
 class ProbeContext(Protocol):
     """What a probe gets."""
 
@@ -255,6 +278,7 @@ class Check(Generic[P]):
     target_kind: ResourceKind | None = None
     selectors: tuple[str, ...] = ()  # the params fields that are Selectors
     interval: timedelta = timedelta(seconds=60)
+    operations: Callable[[P], Sequence[OperationUse]] | None = None
 
     def discovers(self, params: P) -> bool:
         """True if some selector needs AWS to say which resources it means."""
@@ -387,3 +411,12 @@ class Action(Generic[P]):
     resource_field: str | None = None
     resource_kind: ResourceKind | None = None
     takes_many: bool = False
+    operations: Callable[[P], Sequence[OperationUse]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Every kind and action this process knows, by name: the shipped ones and those of entry points."""
+
+    kinds: Mapping[str, Check[Any]]
+    actions: Mapping[str, Action[Any]]

@@ -155,3 +155,24 @@ class Secrets(Protocol):
 
         Raises ActionError(not_found | denied | unavailable).
         """
+
+
+class AwsMeter(Protocol):
+    """Counting of what the daemon itself asks of AWS. Cheap, never raises."""
+
+    def aws_request(
+        self, aws_service: str, operation: str, account_id: str, aws_region: str, reason: Reason | None
+    ) -> None:
+        """One HTTP attempt ended; `reason` None: it succeeded. THROTTLED also counts as a throttle."""
+
+    def aws_metrics_requested(self, count: int) -> None:
+        """Metrics asked of GetMetricData (what AWS bills)."""
+
+    def aws_cost(self, aws_service: str, dollars: float) -> None:
+        """List-price dollars this request cost."""
+
+    def aws_quota(self, aws_service: str, operation: str, account_id: str, aws_region: str, ratio: float) -> None:
+        """Share of the assumed quota used over the last minute, 0 to 1."""
+
+    def aws_up(self, aws_service: str, account_id: str, aws_region: str, up: bool) -> None:
+        """Whether the last call to this service there got a proper answer."""
