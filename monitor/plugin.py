@@ -21,7 +21,8 @@ from monitor.core.spec import Bound, Clear, SignalSpec
 
 __all__ = [
     "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Duration", "Held", "Json", "Level",
-    "MetricQuery", "MetricSeries", "Missing", "Observation", "OperationUse", "OperationValidator", "Params", "ProbeContext", "ProbeError", "Reads", "Reason",
+    "MetricQuery", "MetricSeries", "Missing", "Observation", "OperationUse", "OperationValidator",
+    "Params", "ProbeContext", "ProbeError", "Reads", "Reason",
     "Receipt", "Registry", "Resource", "ResourceKind", "Risk", "Selector", "Signal", "SignalSpec", "TripInfo", "Writes",
 ]  # fmt: skip
 
