@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from monitor.core.change import Change, Receipt
 from monitor.core.durations import format_duration, parse_duration
 from monitor.core.model import Json, Level, Missing, Observation, Reason, Risk
 from monitor.core.spec import Bound, Clear, SignalSpec
@@ -306,38 +307,6 @@ def target_name(name: str) -> str:
 
 
 # --- actions --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an action is about to do to one resource; pure data, journalled before the first mutating call.
-
-    With a `property` the change is a value on a resource: the dispatcher captures, claims, compares and restores it
-    centrally. Without one it is a process (stop, redrive, notify) that `apply` must be able to resume by itself.
-    """
-
-    action: str
-    resource: str
-    wanted: Json
-    summary: str
-    params: Mapping[str, Json]
-    property: str | None = None
-    #: How many things this touches, where known before acting (blast radius).
-    scope: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What an action changed. `prior` is the captured value (None: it was unset), `applied` the one read back."""
-
-    change: Change
-    prior: Json = None
-    applied: Json = None
-    changed: bool = False
-    verified: bool = True
-    detail: str = ""
-    #: Anything undo or a report needs besides (counts, names of reruns), JSON.
-    data: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

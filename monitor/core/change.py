@@ -1,0 +1,149 @@
+"""Changes and receipts: what an action is about to do, and what it did. Both are journalled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from monitor.core.model import Json, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an action is about to do to one resource; pure data, journalled before the first mutating call.
+
+    With a `property` the change is a value on a resource: the dispatcher captures, claims, compares and restores it
+    centrally. Without one it is a process (stop, redrive, notify) that `apply` must be able to resume by itself.
+    """
+
+    action: str
+    resource: str
+    wanted: Json
+    summary: str
+    params: Mapping[str, Json]
+    property: str | None = None
+    #: How many things this touches, where known before acting (blast radius).
+    scope: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an action changed. `prior` is the captured value (None: it was unset), `applied` the one read back."""
+
+    change: Change
+    prior: Json = None
+    applied: Json = None
+    changed: bool = False
+    verified: bool = True
+    detail: str = ""
+    #: Anything undo or a report needs besides (counts, names of reruns), JSON.
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Phase(StrEnum):
+    """Where a journalled change stands.
+
+    planned -> intended (prior state durable) -> applied | unchanged | drift; applied -> undoing -> undone | drift;
+    applied -> abandoned (forced close). A failed attempt stays `intended` and is resumed by reading live.
+    """
+
+    PLANNED = "planned"
+    INTENDED = "intended"
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    DRIFT = "drift"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    ABANDONED = "abandoned"
+
+
+#: The effect may be on AWS: these hold the breaker's state and can be undone.
+IN_FORCE = frozenset({Phase.INTENDED, Phase.APPLIED, Phase.UNCHANGED, Phase.UNDOING, Phase.ABANDONED})
+#: The step has nothing more to do for these.
+SETTLED = frozenset({Phase.APPLIED, Phase.UNCHANGED, Phase.DRIFT})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The journal entry of one change. `key` is `PIPELINE/BREAKER/TRIP/ROUND/STEP/NNNN`."""
+
+    key: str
+    step: str
+    change: Change
+    phase: Phase = Phase.PLANNED
+    prior: Json = None
+    #: What is set on AWS on behalf of all holders of the claim; `change.wanted` unless another one is stricter.
+    effective: Json = None
+    receipt: Receipt | None = None
+    #: During `undoing`: the value being restored.
+    restore: Json = None
+    claim: str | None = None
+    memory: Mapping[str, Json] = field(default_factory=dict)
+    detail: str = ""
+    reason: Reason | None = None
+    at: datetime | None = None
+    #: While open: the live value that differs from ours was already reported.
+    drift_reported: bool = False
+
+    @property
+    def undoable(self) -> bool:
+        """True while there is an effect of ours to take back."""
+        return self.phase in IN_FORCE and self.change.property is not None
+
+
+def resume(entry: Entry, live: Json) -> Phase:
+    """What an intended change is after a crash or a failed attempt, from the live value (law 5).
+
+    Wanted: the effect is there, only the receipt is missing. Captured: apply. Neither: someone else changed it.
+    """
+    if live == entry.effective:
+        return Phase.APPLIED if entry.prior != entry.effective else Phase.UNCHANGED
+    if live == entry.prior:
+        return Phase.INTENDED
+    return Phase.DRIFT
+
+
+def resume_undo(entry: Entry, live: Json) -> Phase:
+    """What an undo does, from the live value: restored already, ours to restore, or left alone as drift."""
+    if live == entry.restore:
+        return Phase.UNDONE
+    ours = entry.receipt.applied if entry.receipt else entry.effective
+    if live == ours:
+        return Phase.UNDOING
+    return Phase.DRIFT
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One change that holds a claimed property. `leaving` ones no longer count but are not yet confirmed gone."""
+
+    wanted: Json
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who holds which property at which value. `base` was captured once, by the first holder."""
+
+    base: Json
+    holders: Mapping[str, Holder] = field(default_factory=dict)
+
+    def wanted(self) -> list[Json]:
+        """What the remaining holders want."""
+        return [holder.wanted for holder in self.holders.values() if not holder.leaving]
+
+    def join(self, key: str, value: Json) -> Claim:
+        """With one more holder."""
+        return replace(self, holders={**self.holders, key: Holder(value)})
+
+    def leave(self, key: str) -> Claim:
+        """With `key` on its way out."""
+        if key not in self.holders:
+            return self
+        return replace(self, holders={**self.holders, key: replace(self.holders[key], leaving=True)})
+
+    def without(self, key: str) -> Claim:
+        """Without `key`."""
+        return replace(self, holders={k: v for k, v in self.holders.items() if k != key})
