@@ -1,0 +1,11 @@
+"""The shipped kinds, one module each. A kind observes; it keeps no state, retries nothing and judges nothing.
+
+To add one: write its module, name it here, test it. Its documentation and schema follow from its declarations.
+"""
+
+from typing import Any
+
+from checks import queue_depth
+from monitor.plugin import Check
+
+KINDS: tuple[Check[Any], ...] = (queue_depth.CHECK,)

@@ -1,0 +1,130 @@
+"""Messages in SQS queues, dead-letter queues among them.
+
+`visible`, `in_flight` and `delayed` come from one GetQueueAttributes per queue: a direct read, cheaper than the three
+metrics and without their lag (SQS calls the counts approximate; they settle about a minute after producers stop).
+`oldest_age` is CloudWatch's ApproximateAgeOfOldestMessage, asked for only while the queue holds messages: an empty
+queue has age 0. A full queue without a datapoint is an absent point, never 0.
+
+The default threshold is the dead-letter runbook's: more than 10 visible messages for 5 minutes. A work queue that
+normally holds more needs its own `visible` threshold, best in a check of its own; `oldest_age` has no default, because
+messages in a dead-letter queue grow old by design.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from pydantic import Field
+
+from checks.reading import MINUTE, absent, attempt, each, number, observe, unknown
+from monitor.plugin import (
+    Bound,
+    Check,
+    MetricQuery,
+    Observation,
+    Params,
+    ProbeContext,
+    ProbeError,
+    Resource,
+    ResourceKind,
+    Selector,
+    Signal,
+    SignalSpec,
+)
+
+VISIBLE = Signal("visible", "messages", "Messages that a consumer could receive now.")
+IN_FLIGHT = Signal("in_flight", "messages", "Messages received and neither deleted nor returned yet.")
+DELAYED = Signal("delayed", "messages", "Messages that become visible only later.")
+OLDEST_AGE = Signal("oldest_age", "seconds", "Age of the oldest message that was not deleted; 0 for an empty queue.")
+SIGNALS = (VISIBLE, IN_FLIGHT, DELAYED, OLDEST_AGE)
+
+_COUNTS = {
+    VISIBLE: "ApproximateNumberOfMessages",
+    IN_FLIGHT: "ApproximateNumberOfMessagesNotVisible",
+    DELAYED: "ApproximateNumberOfMessagesDelayed",
+}
+
+
+class QueueDepth(Params):
+    """Which queues."""
+
+    queues: Selector = Field(description="Queues by name, URL, ARN, glob or tag; a dead-letter queue is named alike.")
+    include_dlqs: bool = Field(
+        False, description="Also observe the dead-letter queues that the selected queues' redrive policies name."
+    )
+
+
+async def probe(params: QueueDepth, ctx: ProbeContext) -> Sequence[Observation]:
+    """Each selected queue, and with `include_dlqs` each dead-letter queue once."""
+    dlqs: set[str] = set()
+
+    async def read(queue: Resource) -> list[Observation]:
+        attributes = await _attributes(queue, ctx)
+        if "RedrivePolicy" in attributes:
+            dlqs.add(json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"])
+        return await _observe(queue, attributes, ctx)
+
+    queues = await ctx.aws.find(ResourceKind.QUEUE, params.queues)
+    seen = await each(queues, read, SIGNALS)
+    if params.include_dlqs and dlqs:
+        named = {queue.name for queue in queues}
+        found = await ctx.aws.find(ResourceKind.QUEUE, Selector(names=tuple(sorted(dlqs))))
+        seen += await each([queue for queue in found if queue.name not in named], read, SIGNALS)
+    return seen
+
+
+async def _attributes(queue: Resource, ctx: ProbeContext) -> Mapping[str, str]:
+    url = queue.facts.get("url")
+    if url is None:
+        url = str((await ctx.aws.call("sqs", "GetQueueUrl", QueueName=queue.name))["QueueUrl"])
+    wanted = [*_COUNTS.values(), "RedrivePolicy"]
+    reply = await ctx.aws.call("sqs", "GetQueueAttributes", QueueUrl=url, AttributeNames=wanted)
+    return dict(reply.get("Attributes", {}))
+
+
+async def _observe(queue: Resource, attributes: Mapping[str, str], ctx: ProbeContext) -> list[Observation]:
+    counts = {signal: number(attributes.get(name), f"{queue.name}.{name}") for signal, name in _COUNTS.items()}
+    seen = [observe(signal, queue.name, count, ctx.now) for signal, count in counts.items()]
+    if not any(counts.values()):
+        return [*seen, observe(OLDEST_AGE, queue.name, 0.0, ctx.now)]
+    # Five periods back: SQS publishes late, and the newest point is the one that counts.
+    query = MetricQuery(
+        "AWS/SQS", "ApproximateAgeOfOldestMessage", (("QueueName", queue.name),), "Maximum", MINUTE, points=5
+    )
+    series = await attempt(ctx.aws.metrics([query]))
+    if isinstance(series, ProbeError):
+        return [*seen, *unknown([OLDEST_AGE], queue.name, series)]
+    last = series[0].last
+    if last is None:
+        return [*seen, absent(OLDEST_AGE, queue.name, "no datapoint in the last 5 minutes", exists=True)]
+    return [*seen, observe(OLDEST_AGE, queue.name, last[1], last[0])]
+
+
+CHECK: Check[QueueDepth] = Check(
+    kind="queue_depth",
+    summary="How many messages queues hold and how old the oldest is.",
+    params=QueueDepth,
+    probe=probe,
+    signals=SIGNALS,
+    defaults={"visible": SignalSpec(critical=Bound(above=10, hold=timedelta(minutes=5)))},
+    permissions=(
+        "sqs:GetQueueUrl",
+        "sqs:GetQueueAttributes",
+        "sqs:ListQueues",
+        "tag:GetResources",
+        "cloudwatch:GetMetricData",
+    ),
+    cost="Per queue one GetQueueAttributes ($0.40 per million); unless it is empty also one metric ($0.01 per 1,000).",
+    example="""\
+frontier-dlq:
+  kind: queue_depth
+  queues: jaunt-dev-frontier-dlq
+  thresholds:
+    visible: {critical: {above: 10, for: 5m, clear: {below: 1}}}
+""",
+    target_kind=ResourceKind.QUEUE,
+    selectors=("queues",),
+    interval=timedelta(seconds=30),
+)
