@@ -78,6 +78,11 @@ async def assert_check_conforms(check: Check[Any]) -> None:
         require(signal.help and signal.unit, f"{kind}.{signal.name}: needs a unit and a help text")
     strangers = set(check.defaults) - set(names)
     require(not strangers, f"{kind}: default thresholds for undeclared signals {sorted(strangers)}")
+    for signal in check.signals:
+        spec = check.defaults.get(signal.name)
+        require(
+            spec is None or spec.missing is signal.missing, f"{kind}.{signal.name}: two answers for a missing point"
+        )
     for permission in check.permissions:
         require(PERMISSION.fullmatch(permission), f"{kind}: {permission!r} is not an IAM action")
     for name in check.selectors:

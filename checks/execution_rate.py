@@ -1,0 +1,215 @@
+"""How many executions of a state machine start per minute, and how fast that number grows.
+
+`started_per_minute` counts executions of any status whose start lies in the 60 s before the run, read with
+ListExecutions newest first until an older one appears: a loop is seen within one interval, minutes before CloudWatch
+shows it. Where `max_pages` ends the reading first, the count is a lower bound. `growth` is the factor per minute
+within what those pages cover, 60 to 120 s: (starts in the newer half / starts in the older half), raised to one
+minute; 1 means steady, and fewer than 10 starts always count as steady, because such ratios are noise.
+
+`started_cloudwatch` is ExecutionsStarted of the newest complete minute, a cross-check that never changes the level of
+`started_per_minute`. Express machines have no list of executions: there the metric is the source of all signals, some
+minutes late; no datapoint means no starts, once the machine was seen.
+
+The default thresholds are the event-loop runbook's: below 100 per minute is normal, above 200 for 2 minutes is a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from checks.executions import DISCOVERY, ExpressMachine, pages_newest_first
+from checks.reading import MINUTE, absent, attempt, each, observe, unknown
+from monitor.plugin import (
+    Bound,
+    Check,
+    Clear,
+    MetricQuery,
+    MetricSeries,
+    Missing,
+    Observation,
+    Params,
+    ProbeContext,
+    ProbeError,
+    Reason,
+    Resource,
+    ResourceKind,
+    Selector,
+    Signal,
+    SignalSpec,
+)
+
+STARTED = Signal("started_per_minute", "executions/min", "Executions started in the trailing 60 s.", Missing.ZERO)
+GROWTH = Signal("growth", "factor/min", "How many times more executions start than a minute before; 1 is steady.")
+CLOUDWATCH = Signal(
+    "started_cloudwatch", "executions/min", "ExecutionsStarted of the newest complete minute.", Missing.ZERO
+)
+SIGNALS = (STARTED, GROWTH, CLOUDWATCH)
+
+#: Growth looks at most this far back, and calls fewer starts than this steady.
+GROWTH_WINDOW = 2 * MINUTE
+GROWTH_MINIMUM = 10
+
+
+class ExecutionRate(Params):
+    """Which machines, and how far to read."""
+
+    state_machines: Selector = Field(description="State machines by name, ARN, glob or tag.")
+    source: Literal["auto", "executions", "cloudwatch"] = Field(
+        "auto",
+        description="Where starts are counted. auto: the list of executions, and the metric for Express machines.",
+    )
+    max_pages: int = Field(10, ge=1, le=100, description="Pages of 1,000 executions read per run and machine, at most.")
+    cross_check: bool = Field(True, description="Also read CloudWatch's own count (one metric per run and machine).")
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Start times in (now - covered, now], and whether `covered` reaches back the full minute."""
+
+    at: Sequence[datetime]
+    covered: timedelta
+
+    @property
+    def is_whole(self) -> bool:
+        """False: the page cap came first, so counts are lower bounds."""
+        return self.covered >= MINUTE
+
+
+async def probe(params: ExecutionRate, ctx: ProbeContext) -> Sequence[Observation]:
+    """Each machine by its list of executions or, where AWS keeps none, by its metric."""
+
+    async def read(machine: Resource) -> list[Observation]:
+        if params.source == "cloudwatch":
+            return await _by_metric(machine, ctx)
+        starts = await attempt(_read_starts(machine, params.max_pages, ctx))
+        if isinstance(starts, ExpressMachine) and params.source == "auto":
+            return await _by_metric(machine, ctx)
+        if isinstance(starts, ProbeError):
+            if starts.reason is Reason.NOT_FOUND:
+                raise starts
+            seen = unknown((STARTED, GROWTH), machine.name, starts)
+        else:
+            seen = _by_list(machine, starts, ctx.now)
+        if params.cross_check:
+            series = await attempt(_read_metric(machine, ctx))
+            seen += _cross_check(machine, series, exists=isinstance(starts, Starts))
+        return seen
+
+    machines = await ctx.aws.find(ResourceKind.STATE_MACHINE, params.state_machines)
+    signals = SIGNALS if params.cross_check or params.source == "cloudwatch" else (STARTED, GROWTH)
+    return await each(machines, read, signals)
+
+
+async def _read_starts(machine: Resource, max_pages: int, ctx: ProbeContext) -> Starts:
+    """Reads until the trailing minute is covered; what lies on those pages anyway serves growth."""
+    begin = ctx.now - GROWTH_WINDOW
+    at: list[datetime] = []
+    pages = 0
+    async for page in pages_newest_first(machine, ctx):
+        pages += 1
+        times = [execution["startDate"] for execution in page]
+        # Started after this run did: the window ends with the run, or a slow read would stretch it.
+        at += [time for time in times if begin < time <= ctx.now]
+        if times and times[-1] <= ctx.now - MINUTE:
+            return Starts(at, min(GROWTH_WINDOW, ctx.now - times[-1]))
+        if pages == max_pages:
+            return Starts(at, max(timedelta(0), ctx.now - times[-1]) if times else timedelta(0))
+    return Starts(at, GROWTH_WINDOW)
+
+
+def _by_list(machine: Resource, starts: Starts, now: datetime) -> list[Observation]:
+    recent = sum(time > now - MINUTE for time in starts.at)
+    return [
+        observe(STARTED, machine.name, recent, now, lower_bound=not starts.is_whole),
+        observe(GROWTH, machine.name, growth(starts, now), now),
+    ]
+
+
+def growth(starts: Starts, now: datetime) -> float:
+    """Factor per minute between the halves of what was covered; 1.0 below GROWTH_MINIMUM starts."""
+    half = starts.covered / 2
+    newer = sum(time > now - half for time in starts.at)
+    older = sum(now - starts.covered < time <= now - half for time in starts.at)
+    return factor_per_minute(newer, older, half)
+
+
+def factor_per_minute(newer: float, older: float, half: timedelta) -> float:
+    """(newer / older) raised to one minute; an empty older half counts as one start."""
+    if newer + older < GROWTH_MINIMUM or not half:
+        return 1.0
+    # A page cap can leave a second or so: extrapolated to a minute that is noise, and the power would overflow.
+    exponent = min(MINUTE / half, 6.0)
+    return float((newer / max(1.0, older)) ** exponent)
+
+
+async def _read_metric(machine: Resource, ctx: ProbeContext) -> MetricSeries:
+    query = MetricQuery("AWS/States", "ExecutionsStarted", (("StateMachineArn", machine.arn),), "Sum", MINUTE, points=3)
+    return (await ctx.aws.metrics([query]))[0]
+
+
+def _cross_check(machine: Resource, series: MetricSeries | ProbeError, *, exists: bool) -> list[Observation]:
+    if isinstance(series, ProbeError):
+        return unknown([CLOUDWATCH], machine.name, series)
+    if series.last is None:
+        return [absent(CLOUDWATCH, machine.name, "no datapoint in the last 3 minutes", exists=exists)]
+    return [observe(CLOUDWATCH, machine.name, series.last[1], series.last[0])]
+
+
+async def _by_metric(machine: Resource, ctx: ProbeContext) -> list[Observation]:
+    # CloudWatch answers for machines that never existed, so existence is asked of Step Functions.
+    described = await attempt(ctx.aws.call("stepfunctions", "DescribeStateMachine", stateMachineArn=machine.arn))
+    if isinstance(described, ProbeError) and described.reason is Reason.NOT_FOUND:
+        raise described
+    series = await _read_metric(machine, ctx)
+    if series.last is None:
+        exists = not isinstance(described, ProbeError)
+        return [absent(signal, machine.name, "no datapoint in the last 3 minutes", exists=exists) for signal in SIGNALS]
+    end, newest = series.last
+    before = dict(series.points).get(end - MINUTE, 0.0)
+    return [
+        observe(STARTED, machine.name, newest, end),
+        observe(GROWTH, machine.name, factor_per_minute(newest, before, MINUTE), end),
+        observe(CLOUDWATCH, machine.name, newest, end),
+    ]
+
+
+CHECK: Check[ExecutionRate] = Check(
+    kind="execution_rate",
+    summary="Executions started per minute, their growth, and CloudWatch's own count.",
+    params=ExecutionRate,
+    probe=probe,
+    signals=SIGNALS,
+    defaults={
+        "started_per_minute": SignalSpec(
+            warning=Bound(above=100),
+            critical=Bound(above=200, hold=timedelta(minutes=2), clear=Clear(below=100, hold=timedelta(minutes=5))),
+            missing=Missing.ZERO,
+        ),
+        "growth": SignalSpec(warning=Bound(above=2, hold=timedelta(minutes=2))),
+    },
+    permissions=(
+        "states:ListExecutions",
+        "states:DescribeStateMachine",
+        *DISCOVERY,
+        "cloudwatch:GetMetricData",
+    ),
+    cost="Per machine one ListExecutions (more only above 1,000 starts per minute) and one metric ($0.01 per 1,000).",
+    example="""\
+execution-rate:
+  kind: execution_rate
+  interval: 10s
+  state_machines: etl-workflow
+  thresholds:
+    started_per_minute:
+      warning: {above: 100}
+      critical: {above: 200, for: 2m, clear: {below: 100, for: 5m}}
+""",
+    target_kind=ResourceKind.STATE_MACHINE,
+    selectors=("state_machines",),
+    interval=timedelta(seconds=10),
+)
