@@ -1,0 +1,108 @@
+"""A scrape: what the engine knows right now, and what was counted, as Prometheus text or OpenMetrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.registry import Collector
+
+from monitor.core.model import Level, Severity, State
+from monitor.core.view import Surface
+from monitor.telemetry.catalogue import BY_NAME
+from monitor.telemetry.instruments import Instruments
+from monitor.telemetry.rows import RowText
+
+_END = b"# EOF\n"
+#: Samples of ordinary families between two turns of the event loop.
+_TURN = 2_000
+
+
+class SurfaceCollector:
+    """Renders `/metrics`. Nothing is kept of a target between scrapes, so what vanished leaves no stale series."""
+
+    def __init__(self, surface: Surface, instruments: Instruments) -> None:
+        self._surface = surface
+        self._instruments = instruments
+        self._rows = RowText()
+
+    async def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The whole scrape and its content type, by the request's `Accept` header. The loop gets a turn every few
+        milliseconds; scrapes may overlap."""
+        try:
+            encode, content_type = choose_encoder(accept)
+        except ValueError:
+            # A version that is no number; plain text is what everyone reads.
+            encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+        pieces: list[bytes] = []
+        since_turn = 0
+        for family in self._families():
+            pieces.append(encode(_Single(family)).removesuffix(_END))
+            since_turn += len(family.samples)
+            if since_turn >= _TURN:
+                since_turn = 0
+                await asyncio.sleep(0)
+        pieces += await self._rows.render(list(self._surface.rows()))
+        if content_type.startswith("application/openmetrics-text"):
+            pieces.append(_END)
+        return b"".join(pieces), content_type
+
+    def _families(self) -> Iterator[Metric]:
+        yield from self._instruments.registry.collect()
+        yield from self._of_checks()
+        yield from self._of_breakers()
+        yield from self._of_status()
+
+    def _of_checks(self) -> Iterator[Metric]:
+        targets = _family("tripswitch_targets")
+        success = _family("tripswitch_check_last_success_timestamp_seconds")
+        for check in self._surface.checks():
+            for level in Level:
+                targets.add_metric([check.pipeline, check.name, level.value], check.counts.get(level, 0))
+            if check.last_success is not None:
+                success.add_metric([check.pipeline, check.name, check.kind], check.last_success.timestamp())
+        yield from (targets, success)
+
+    def _of_breakers(self) -> Iterator[Metric]:
+        states = _family("tripswitch_breaker_state")
+        disabled = _family("tripswitch_breaker_disabled")
+        latched = _family("tripswitch_breaker_latched")
+        for breaker in self._surface.breakers():
+            name = [breaker.pipeline, breaker.name]
+            for state in State:
+                states.add_metric([*name, state.value, breaker.mode.value], state is breaker.state)
+            disabled.add_metric([*name, breaker.mode.value], breaker.disabled)
+            latched.add_metric([*name, breaker.mode.value], breaker.latched)
+        yield from (states, disabled, latched)
+
+    def _of_status(self) -> Iterator[Metric]:
+        status = self._surface.status()
+        leases = _family("tripswitch_lease_held")
+        for pipeline, held in status.leases.items():
+            leases.add_metric([pipeline], held)
+        enabled = _family("tripswitch_actions_enabled")
+        enabled.add_metric([], status.actions_enabled)
+        storm = _family("tripswitch_storm_suspected")
+        storm.add_metric([], status.storm is not None)
+        incidents = _family("tripswitch_incidents_open")
+        unresolved = [incident.severity for incident in self._surface.incidents() if incident.resolved_at is None]
+        for severity in Severity:
+            incidents.add_metric([severity.value], unresolved.count(severity))
+        yield from (leases, enabled, storm, incidents)
+
+
+class _Single(Collector):
+    """One family as a registry, so that the library's encoders take families one at a time."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        return (self._family,)
+
+
+def _family(name: str) -> GaugeMetricFamily:
+    metric = BY_NAME[name]
+    return GaugeMetricFamily(name, metric.help, labels=metric.labels)
