@@ -129,6 +129,8 @@ def _routes(service: str) -> list[tuple[str, re.Pattern[str], frozenset[str], in
     """(method, path pattern, query keys that must be there, weight, operation), from botocore's service model."""
     model, routes = _session().get_service_model(service), []
     for name in model.operation_names:
+        if model.operation_model(name).deprecated:  # S3 has old names on the routes of new ones
+            continue
         http = model.operation_model(name).http
         path, _, query = http["requestUri"].partition("?")
         pattern = "".join(

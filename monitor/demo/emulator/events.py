@@ -2,7 +2,8 @@
 
 Sources: API_DisableRule ("a disabled rule won't match any events"), eb-rules and eb-targets (User Guide): a rule with
 a schedule only matches no event; a Step Functions target gets the event as its input. Lambda targets count as
-delivered, but no function runs here. TestEventPattern answers from the same matcher.
+delivered, but no function runs here. TestEventPattern answers from the same matcher. A bucket's switch for these
+events (API_GetBucketNotificationConfiguration) can be read back.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moto.events.models import EventPattern, Rule
+from moto.s3.models import s3_backends
 from moto.stepfunctions.models import stepfunctions_backends
 
 from monitor.demo.emulator.calls import Call, Reply, answer, refuse
@@ -27,7 +29,10 @@ def install(emulator: Emulator) -> Mapping[str, Answerer]:
     """Mend delivery; the operations answered here."""
 
     patch(Rule, "send_to_targets", lambda original: _delivery(original, emulator))
-    return {"events:TestEventPattern": check_pattern}
+    return {
+        "events:TestEventPattern": check_pattern,
+        "s3:GetBucketNotificationConfiguration": notification_of,
+    }
 
 
 def _delivery(original: Any, emulator: Emulator) -> Any:
@@ -83,3 +88,14 @@ def check_pattern(call: Call) -> Reply | None:
             call, "ValidationException", f"Parameter Event is not valid. Reason: missing {', '.join(missing)}"
         )
     return answer(call, {"Result": bool(pattern.matches_event(event))})
+
+
+def notification_of(call: Call) -> Reply | None:
+    """GetBucketNotificationConfiguration where only EventBridge is on; moto answers every other case."""
+    bucket = s3_backends[call.account]["aws"].buckets.get(call.path.strip("/").split("/")[0])
+    setting = bucket.notification_configuration if bucket is not None else None
+    if setting is None or setting.event_bridge is None or setting.queue or setting.topic or setting.cloud_function:
+        return None
+    space = "http://s3.amazonaws.com/doc/2006-03-01/"
+    xml = f'<NotificationConfiguration xmlns="{space}"><EventBridgeConfiguration/></NotificationConfiguration>'
+    return Reply(200, (("Content-Type", "application/xml"),), xml.encode())
