@@ -1,0 +1,185 @@
+"""Executions of Standard state machines that run longer than they should.
+
+`stuck` counts the RUNNING executions older than `expected`, `oldest` is the age of the oldest RUNNING one: all pages
+are read, since AWS lists the newest first. Of the oldest few stuck ones the history is read, newest events first:
+`state_age` is the longest time any of them has been in its present state, `idle` the longest time without any event.
+Both are 0 while nothing is stuck; with more stuck executions than `histories`, or more events than one page holds,
+they are lower bounds. Parallel and Map states count only while no state inside them is open: else their age would be
+mistaken for standstill. A redriven execution's age begins with the redrive.
+
+Express machines are unknown(invalid): AWS lists no executions of theirs, and they end after five minutes anyway.
+
+Default thresholds are the runbooks': the preventive alarm at 15 minutes, stuck after 1 hour, a single state above 15
+minutes, no activity for 30 minutes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import Field
+
+from checks.executions import DISCOVERY, began, pages_newest_first
+from checks.reading import attempt, each, observe, unknown
+from monitor.plugin import (
+    Bound,
+    Check,
+    Duration,
+    Observation,
+    Params,
+    ProbeContext,
+    ProbeError,
+    Resource,
+    ResourceKind,
+    Selector,
+    Signal,
+    SignalSpec,
+)
+
+STUCK = Signal("stuck", "executions", "RUNNING executions older than `expected`.")
+OLDEST = Signal("oldest", "seconds", "Age of the oldest RUNNING execution; 0 if none runs.")
+STATE_AGE = Signal("state_age", "seconds", "Longest time a stuck execution has been in its present state; 0 if none.")
+IDLE = Signal("idle", "seconds", "Longest time a stuck execution has had no event; 0 if none is stuck.")
+SIGNALS = (STUCK, OLDEST, STATE_AGE, IDLE)
+
+#: Events read per history; a state with more events than this since it was entered is at least so old.
+EVENTS = 100
+
+
+class StuckExecutions(Params):
+    """Which machines, and what is too long."""
+
+    state_machines: Selector = Field(description="Standard state machines by name, ARN, glob or tag.")
+    expected: Duration = Field(timedelta(minutes=15), description="How long an execution may run before it is stuck.")
+    histories: int = Field(5, ge=0, le=50, description="Stuck executions, oldest first, whose history is read per run.")
+    max_pages: int = Field(
+        100, ge=1, le=1000, description="Pages of 1,000 RUNNING executions counted; more make the values lower bounds."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Of one execution: when it entered its present state (or at the latest then), and when it last did anything."""
+
+    entered: datetime
+    last: datetime
+    is_whole: bool
+
+
+async def probe(params: StuckExecutions, ctx: ProbeContext) -> Sequence[Observation]:
+    """Each machine's RUNNING executions, and the histories of its oldest stuck ones."""
+
+    async def read(machine: Resource) -> list[Observation]:
+        running, is_whole = await _running(machine, params.max_pages, ctx)
+        stuck = [one for one in running if ctx.now - one[0] > params.expected]
+        age = max((ctx.now - start for start, _ in running), default=timedelta(0)).total_seconds()
+        seen = [
+            observe(STUCK, machine.name, len(stuck), ctx.now, lower_bound=not is_whole),
+            observe(OLDEST, machine.name, max(0.0, age), ctx.now, lower_bound=not is_whole),
+        ]
+        if not params.histories:
+            return seen
+        oldest = heapq.nsmallest(params.histories, stuck)
+        progress = await attempt(_progress([arn for _, arn in oldest], ctx))
+        if isinstance(progress, ProbeError):
+            return seen + unknown((STATE_AGE, IDLE), machine.name, progress)
+        return seen + _standstill(machine, progress, ctx.now, all_read=is_whole and len(oldest) == len(stuck))
+
+    machines = await ctx.aws.find(ResourceKind.STATE_MACHINE, params.state_machines)
+    return await each(machines, read, SIGNALS if params.histories else (STUCK, OLDEST))
+
+
+async def _running(machine: Resource, max_pages: int, ctx: ProbeContext) -> tuple[list[tuple[datetime, str]], bool]:
+    """(start, ARN) of what runs, and whether that is all of it."""
+    running: list[tuple[datetime, str]] = []
+    pages = 0
+    async for page in pages_newest_first(machine, ctx, statusFilter="RUNNING"):
+        if pages == max_pages:
+            return running, False
+        pages += 1
+        running += [(began(execution), execution["executionArn"]) for execution in page]
+    return running, True
+
+
+async def _progress(arns: Sequence[str], ctx: ProbeContext) -> list[Progress]:
+    found = []
+    for arn in arns:
+        reply = await ctx.aws.call(
+            "stepfunctions",
+            "GetExecutionHistory",
+            executionArn=arn,
+            reverseOrder=True,
+            maxResults=EVENTS,
+            includeExecutionData=False,
+        )
+        events = reply.get("events", ())
+        if events:
+            found.append(progress_of(events, is_whole="nextToken" not in reply))
+    return found
+
+
+def progress_of(events: Sequence[Mapping[str, Any]], *, is_whole: bool) -> Progress:
+    """Where an execution stands, from its newest events in any order; `is_whole` if they reach back to its start."""
+    newest_first = sorted(events, key=lambda event: (event["timestamp"], event["id"]), reverse=True)
+    last = newest_first[0]["timestamp"]
+    exited: Counter[str] = Counter()
+    entered = []
+    has_inner = False
+    for event in newest_first:
+        kind = event["type"]
+        if kind.endswith("StateExited"):
+            exited[event["stateExitedEventDetails"]["name"]] += 1
+        elif kind.endswith("StateEntered"):
+            name = event["stateEnteredEventDetails"]["name"]
+            is_outer = kind.startswith(("Parallel", "Map"))
+            if exited[name]:
+                exited[name] -= 1
+            elif not (is_outer and has_inner):
+                entered.append(event["timestamp"])
+                has_inner = True
+    if entered:
+        return Progress(min(entered), last, is_whole=True)
+    return Progress(newest_first[-1]["timestamp"], last, is_whole)
+
+
+def _standstill(machine: Resource, progress: Sequence[Progress], now: datetime, *, all_read: bool) -> list[Observation]:
+    ages = [((now - one.entered).total_seconds(), one.is_whole) for one in progress]
+    age, is_whole = max(ages, default=(0.0, True))
+    idle = max(((now - one.last).total_seconds() for one in progress), default=0.0)
+    return [
+        observe(STATE_AGE, machine.name, max(0.0, age), now, lower_bound=not (is_whole and all_read)),
+        observe(IDLE, machine.name, max(0.0, idle), now, lower_bound=not all_read),
+    ]
+
+
+CHECK: Check[StuckExecutions] = Check(
+    kind="stuck_executions",
+    summary="Executions that run too long, stay in one state, or stand still.",
+    params=StuckExecutions,
+    probe=probe,
+    signals=SIGNALS,
+    defaults={
+        "stuck": SignalSpec(warning=Bound(above=0)),
+        "oldest": SignalSpec(warning=Bound(above=15 * 60), critical=Bound(above=60 * 60)),
+        "state_age": SignalSpec(warning=Bound(above=15 * 60)),
+        "idle": SignalSpec(critical=Bound(above=30 * 60)),
+    },
+    permissions=("states:ListExecutions", "states:GetExecutionHistory", *DISCOVERY),
+    cost="Per machine one ListExecutions per 1,000 RUNNING executions, and up to `histories` histories; free.",
+    example="""\
+stuck:
+  kind: stuck_executions
+  interval: 60s
+  state_machines: etl-workflow
+  expected: 5m
+  thresholds:
+    oldest: {warning: {above: 900}, critical: {above: 3600}}
+""",
+    target_kind=ResourceKind.STATE_MACHINE,
+    selectors=("state_machines",),
+)
