@@ -1,0 +1,41 @@
+"""AWS operations named in parameters, checked by whoever knows the service models, told at their places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from monitor.config.document import Document
+from monitor.config.problems import KeyPath
+from monitor.config.validation import stands_in
+from monitor.core.model import Json
+from monitor.plugin import OperationUse, OperationValidator
+
+
+def tell_operations(
+    uses: Sequence[OperationUse], path: KeyPath, data: Json, document: Document, validator: OperationValidator | None
+) -> bool:
+    """True if every operation is a valid call (or nobody can tell)."""
+    fine = True
+    for use in uses if validator is not None else ():
+        assert validator is not None
+        for inside, message in validator.problems(use):
+            document.report.add((*path, *_place(use, inside, data)), message)
+            fine = False
+    return fine
+
+
+def _place(use: OperationUse, inside: KeyPath, data: Json) -> KeyPath:
+    """Where in `data` the complaint belongs: the deepest place that exists."""
+    candidates = ((*use.path, *inside), (*use.path, "parameters", *inside), inside, use.path)
+    return max((_existing(candidate, data) for candidate in candidates), key=len)
+
+
+def _existing(path: KeyPath, data: Any) -> KeyPath:
+    found: list[str | int] = []
+    for part in path:
+        if not stands_in(data, part):
+            break
+        data = data[part]
+        found.append(part)
+    return tuple(found)
