@@ -1,0 +1,12 @@
+"""Telling people: `Channels` delivers one notice to URLs, `Outbox` queues, routes and repeats.
+
+Here belongs how a notice gets out; what is worth one, and silences, belong to the engine. Nothing here may fail the
+caller: a channel that can't be reached is a text in a list, and a log line.
+"""
+
+from __future__ import annotations
+
+from monitor.notices.channels import Channels, Limits
+from monitor.notices.outbox import Notice, Outbox
+
+__all__ = ["Channels", "Limits", "Notice", "Outbox"]
