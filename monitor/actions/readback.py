@@ -30,6 +30,7 @@ async def confirmed(
 
 def shown(value: Json) -> str:
     """A property's value in a sentence; None is a state of its own."""
-    if isinstance(value, str):
-        return value
-    return "unset" if value is None else repr(value)
+    if value is None:
+        return "unset"
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."

@@ -29,13 +29,13 @@ class EventSourceParams(Params):
     """A function with all its mappings, or one mapping."""
 
     function: str | None = Field(default=None, description="Name or ARN of the function: all its mappings.")
-    uuid: str | None = Field(default=None, description="Id of one event source mapping, instead of `function`.")
+    uuid: str | None = Field(default=None, description="Only the event source mapping with this id.")
     enabled: bool = Field(description="false pauses reading, true resumes it.")
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> EventSourceParams:
-        if (self.function is None) == (self.uuid is None):
-            raise ValueError("name either `function` or `uuid`")
+    def _names_something(self) -> EventSourceParams:
+        if self.function is None and self.uuid is None:
+            raise ValueError("name a `function`, or the `uuid` of a mapping")
         return self
 
 

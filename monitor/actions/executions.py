@@ -1,0 +1,110 @@
+"""What runs: the RUNNING executions of state machines, sorted into those a drain stops and those it leaves."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from monitor.plugin import ActionContext, ActionError, Json, Reason, ResourceKind, Selector, is_glob, target_name
+
+#: AWS's largest page; a page costs one of 2 to 5 ListExecutions calls per second.
+PAGE = 1000
+#: How many of the oldest rows one survey keeps per machine; what is beyond them comes with a later survey.
+KEPT = 20_000
+#: How far AWS's clock and ours may differ.
+SKEW = timedelta(seconds=5)
+_RERUN = re.compile(r"retry-[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Row:
+    """One running execution; rows sort oldest first."""
+
+    started: datetime
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which executions a drain is about.
+
+    Those started before `until` are its own. Reruns begun since `trip` are nobody's. `began` is when it began.
+    """
+
+    began: datetime
+    until: datetime
+    trip: datetime
+
+
+@dataclass(slots=True)
+class Survey:
+    """One full listing."""
+
+    due: list[Row] = field(default_factory=list)
+    #: All of the drain's own, `due` or beyond what one survey keeps.
+    own: int = 0
+    #: Started after the window: the source still runs.
+    newer: int = 0
+    #: Of the drain's own, those started after it began.
+    stragglers: int = 0
+    spared: int = 0
+
+
+async def standard_machines(selector: Selector, ctx: ActionContext) -> tuple[list[str], list[str]]:
+    """(ARNs of the selected Standard machines, names of Express ones that a glob or tag selected besides).
+
+    Express executions can't be listed or stopped: one that is named is refused with ActionError(invalid).
+    """
+    named = {target_name(name) for name in selector.names if not is_glob(name)}
+    standard: list[str] = []
+    express: list[str] = []
+    for machine in await ctx.aws.find(ResourceKind.STATE_MACHINE, selector):
+        kind = machine.facts.get("type")
+        if kind is None:
+            reply = await ctx.aws.call("stepfunctions", "DescribeStateMachine", stateMachineArn=machine.arn)
+            kind = str(reply.get("type", "STANDARD"))
+        if kind == "EXPRESS" and machine.name in named:
+            raise ActionError(
+                Reason.INVALID,
+                f"{machine.name} is an Express state machine: AWS can't list or stop its executions;"
+                " cut its source instead",
+            )
+        if kind == "EXPRESS":
+            express.append(machine.name)
+        else:
+            standard.append(machine.arn)
+    return standard, express
+
+
+async def survey(machines: Sequence[str], window: Window, ctx: ActionContext) -> Survey:
+    """Lists everything before anything is stopped: page tokens may die when rows leave the filter under them."""
+    found = Survey()
+    for machine in machines:
+        # Newest first, so the last KEPT rows are the oldest.
+        oldest: deque[Row] = deque(maxlen=KEPT)
+        pages = ctx.aws.pages(
+            "stepfunctions", "ListExecutions", stateMachineArn=machine, statusFilter="RUNNING", maxResults=PAGE
+        )
+        async for page in pages:
+            for execution in page.get("executions", ()):
+                row = Row(execution["startDate"], str(execution["executionArn"]))
+                if _RERUN.fullmatch(str(execution["name"])) and row.started >= window.trip - SKEW:
+                    found.spared += 1
+                elif row.started >= window.until:
+                    found.newer += 1
+                else:
+                    found.own += 1
+                    found.stragglers += row.started > window.began
+                    oldest.append(row)
+        found.due.extend(oldest)
+    found.due.sort()
+    return found
+
+
+async def running(machines: Sequence[str], ctx: ActionContext) -> Json:
+    """How many run now, for the journal."""
+    everything = Window(began=ctx.now(), until=ctx.now() + timedelta(days=1), trip=ctx.trip.started_at)
+    return (await survey(machines, everything, ctx)).own
