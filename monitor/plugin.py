@@ -208,6 +208,9 @@ class Writes(Reads, Protocol):
     ) -> Mapping[str, Any]:
         """One mutating call. Not idempotent: never repeated after an ambiguous outcome (ActionError.ambiguous)."""
 
+    def rate(self, aws_service: str, operation: str) -> float:
+        """Calls per second that this operation can keep up here, as believed now; for an ETA."""
+
 
 @dataclass(frozen=True, slots=True)
 class OperationUse:

@@ -146,6 +146,10 @@ class FakeAws:
         except ProbeError as error:
             raise ActionError(error.reason, error.detail) from error
 
+    def rate(self, aws_service: str, operation: str) -> float:
+        """Calls per second; the same for every operation."""
+        return 100.0
+
     def _answer(self, call: Call) -> Sequence[Any]:
         self.calls.append(call)
         if call.name not in self.replies:
