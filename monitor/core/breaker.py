@@ -57,6 +57,8 @@ class StepState:
     detail: str = ""
     #: Its changes are in the journal (planned once, so that a resumed step never plans for other targets).
     planned: bool = False
+    #: Set while a person's yes is awaited: the hash that an approval must name.
+    plan: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -198,7 +200,7 @@ def withdrawn(breaker: Breaker, now: datetime) -> Breaker:
 def recovery_steps(recover: RecoverSpec) -> tuple[StepSpec, ...]:
     """The steps of a recovery; without any: the undo of every receipt, last first."""
     if recover.steps is None:
-        return (StepSpec(id="undo", verb="undo", params={"of": ["*"]}),)
+        return (StepSpec(id="undo", verb="undo", params={"steps": ["*"]}),)
     return recover.steps
 
 

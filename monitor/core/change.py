@@ -105,14 +105,15 @@ def resume(entry: Entry, live: Json) -> Phase:
     return Phase.DRIFT
 
 
-def resume_undo(entry: Entry, live: Json) -> Phase:
-    """What an undo does, from the live value: restored already, ours to restore, or left alone as drift."""
-    if live == entry.restore:
+def resume_undo(entry: Entry, live: Json, current: Json) -> Phase:
+    """What an undo does, from the live value: restored already, ours to restore, or left alone as drift.
+
+    `current` is what tripswitch last set there, for whichever holder. An entry without a receipt may never have been
+    applied: then the captured value is still live, and nothing of ours is there to take back.
+    """
+    if live == entry.restore or (entry.receipt is None and live == entry.prior):
         return Phase.UNDONE
-    ours = entry.receipt.applied if entry.receipt else entry.effective
-    if live == ours:
-        return Phase.UNDOING
-    return Phase.DRIFT
+    return Phase.UNDOING if live == current else Phase.DRIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,14 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who holds which property at which value. `base` was captured once, by the first holder."""
+    """Who holds which property at which value. `base` was captured once, by the first holder.
+
+    `current` is what tripswitch last set (or is about to set) there, on behalf of all holders.
+    """
 
     base: Json
     holders: Mapping[str, Holder] = field(default_factory=dict)
+    current: Json = None
 
     def wanted(self) -> list[Json]:
         """What the remaining holders want."""

@@ -1,0 +1,259 @@
+"""The board: the level of every (check, target, signal), how long it has stood, and what it was lately.
+
+It judges with `core.threshold` and remembers; it starts nothing. What must survive a restart (pending timers) is
+dumped per check by the caller.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from monitor.core import threshold
+from monitor.core.model import Level, Observation, Reason, Row
+from monitor.core.spec import Bound, CheckSpec, SignalSpec
+from monitor.core.standing import Standing
+from monitor.core.threshold import SignalState, Verdict
+from monitor.core.view import CheckView
+from monitor.engine.runner import NO_TARGET, Run
+
+#: Points kept per signal for the page's charts.
+RECENT = 120
+
+NO_BOUNDS = SignalSpec()
+
+
+@dataclass(slots=True)
+class Cell:
+    """One (target, signal)."""
+
+    state: SignalState
+    verdict: Verdict | None = None
+    seen: Observation | None = None
+    since: datetime | None = None
+    recent: deque[tuple[datetime, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A level that changed."""
+
+    spec: CheckSpec
+    target: str
+    signal: str
+    was: Level | None
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class CheckBoard:
+    """What is known of one check."""
+
+    spec: CheckSpec
+    cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    last_tick: float | None = None
+    last_run: datetime | None = None
+    last_success: datetime | None = None
+    duration: float | None = None
+    runs: int = 0
+    failures: int = 0
+    reason: Reason | None = None
+    detail: str = ""
+    unknown_reported: bool = False
+    loaded_at: datetime | None = None
+
+    def targets(self) -> list[str]:
+        """Known targets, without the stand-in for "none yet"."""
+        return list(dict.fromkeys(target for target, _ in self.cells if target != NO_TARGET))
+
+    def levels(self) -> dict[str, Level]:
+        """The worst level per target."""
+        worst: dict[str, Level] = {}
+        for (target, _), cell in self.cells.items():
+            level = cell.verdict.level if cell.verdict else Level.UNKNOWN
+            if target not in worst or level.rank > worst[target].rank:
+                worst[target] = level
+        return worst
+
+
+class Board:
+    """All checks of this process."""
+
+    def __init__(self) -> None:
+        self._checks: dict[str, CheckBoard] = {}
+
+    def configure(self, specs: Mapping[str, CheckSpec]) -> None:
+        """Hold exactly these checks; one whose kind and parameters stay keeps its levels and timers."""
+        for key in [key for key in self._checks if key not in specs]:
+            del self._checks[key]
+        for key, spec in specs.items():
+            board = self._checks.get(key)
+            if board is not None and board.spec.kind == spec.kind and board.spec.params == spec.params:
+                board.spec = spec
+                for cell in [c for c in board.cells if c[1] not in spec.units]:
+                    del board.cells[cell]
+            else:
+                self._checks[key] = CheckBoard(spec)
+
+    def get(self, key: str) -> CheckBoard | None:
+        """One check by `PIPELINE/CHECK`."""
+        return self._checks.get(key)
+
+    def record(self, spec: CheckSpec, run: Run, tick: float) -> list[Moved]:
+        """Judge a run's observations; the levels that changed, worst first."""
+        board = self._checks.get(spec.key)
+        if board is None:
+            return []  # removed by a reload while the run was under way
+        elapsed = None if board.last_tick is None else tick - board.last_tick
+        board.last_tick, board.last_run, board.duration = tick, run.started, run.seconds
+        board.runs += 1
+        board.failures += run.reason is not None
+        board.reason, board.detail = run.reason, run.detail
+        if run.reason is None:
+            board.last_success = run.started
+        now = run.started
+        moved = [self._judge(board, seen, now, elapsed) for seen in _complete(board, run)]
+        return sorted((m for m in moved if m is not None), key=lambda m: -m.verdict.level.rank)
+
+    def standings(self, pipeline: str, checks: Iterable[str]) -> dict[tuple[str, str, str], Standing]:
+        """Keys (check, signal, target), for conditions and verifies."""
+        table = {}
+        for name in checks:
+            board = self._checks.get(f"{pipeline}/{name}")
+            for (target, signal), cell in board.cells.items() if board else ():
+                if cell.verdict is not None:
+                    table[name, signal, target] = cell.verdict.standing
+        return table
+
+    def restart(self, pipeline: str, checks: Iterable[str], now: datetime) -> None:
+        """Timers start anew and only windows that begin after `now` are judged (after an undo, after a close)."""
+        for name in checks:
+            board = self._checks.get(f"{pipeline}/{name}")
+            for cell in board.cells.values() if board else ():
+                cell.state = threshold.restart(cell.state, now)
+                cell.verdict = None
+
+    def rows(self) -> Iterator[Row]:
+        """Everything, for metrics and page."""
+        for board in self._checks.values():
+            for (target, signal), cell in board.cells.items():
+                yield _row(board.spec, target, signal, cell)
+
+    def check_views(self, due: Mapping[str, datetime]) -> list[CheckView]:
+        """Every check with its last run; `due` is when it runs next."""
+        return [_view(board, due.get(key)) for key, board in self._checks.items()]
+
+    def dump(self, key: str) -> dict[str, Any] | None:
+        """Timers of one check as JSON; None if nothing is pending or not ok, so nothing needs to survive."""
+        board = self._checks.get(key)
+        if board is None:
+            return None
+        cells = {
+            f"{signal}|{target}": cell.state.to_json()
+            for (target, signal), cell in board.cells.items()
+            if cell.verdict is not None and (cell.verdict.level is not Level.OK or cell.verdict.pending)
+        }
+        return {"kind": board.spec.kind, "cells": cells} if cells else None
+
+    def load(self, key: str, body: Mapping[str, Any]) -> None:
+        """Take timers back after a restart. Levels appear with the next run."""
+        board = self._checks.get(key)
+        if board is None or body.get("kind") != board.spec.kind:
+            return
+        for name, state in body.get("cells", {}).items():
+            signal, _, target = name.partition("|")
+            if signal in board.spec.units:
+                board.cells[target, signal] = Cell(SignalState.from_json(state))
+
+    def _judge(self, board: CheckBoard, seen: Observation, now: datetime, elapsed: float | None) -> Moved | None:
+        place = (seen.target, seen.signal)
+        cell = board.cells.get(place)
+        if cell is None:
+            cell = board.cells[place] = Cell(SignalState())
+        spec = board.spec.signals.get(seen.signal, NO_BOUNDS)
+        was = cell.verdict.level if cell.verdict else None
+        interval = board.spec.interval.total_seconds()
+        cell.state, cell.verdict = threshold.judge(spec, cell.state, seen, now, elapsed, interval)
+        cell.seen = seen
+        if seen.value is not None and (not cell.recent or (seen.at or now) > cell.recent[-1][0]):
+            cell.recent.append((seen.at or now, seen.value))
+        if cell.verdict.level is was:
+            return None
+        cell.since = now
+        return Moved(board.spec, seen.target, seen.signal, was, cell.verdict)
+
+
+def _complete(board: CheckBoard, run: Run) -> Sequence[Observation]:
+    """The run's observations, with what it left out: vanished targets go, known signals without a word are unknown."""
+    seen = {(o.target, o.signal) for o in run.observations}
+    whole = bool(run.observations) and run.observations[0].target != NO_TARGET
+    if whole:
+        reported = {target for target, _ in seen}
+        for target, signal in list(board.cells):
+            if target == NO_TARGET or (
+                board.spec.discovers and target not in reported and target not in board.spec.targets
+            ):
+                del board.cells[target, signal]
+    silent = [place for place in board.cells if place not in seen]
+    lost = [
+        Observation(signal, target, None, board.spec.units.get(signal, ""), run.started, Reason.INVALID, "not reported")
+        for target, signal in silent
+    ]
+    return [*run.observations, *lost]
+
+
+def _bound(bound: Bound | None) -> float | None:
+    if bound is None:
+        return None
+    return bound.above if bound.above is not None else bound.below
+
+
+def _row(spec: CheckSpec, target: str, signal: str, cell: Cell) -> Row:
+    verdict, seen = cell.verdict, cell.seen
+    bounds = spec.signals.get(signal, NO_BOUNDS)
+    return Row(
+        pipeline=spec.pipeline,
+        check=spec.name,
+        kind=spec.kind,
+        target=target,
+        signal=signal,
+        unit=spec.units.get(signal, ""),
+        level=verdict.level if verdict else Level.UNKNOWN,
+        value=verdict.value if verdict and verdict.level is not Level.UNKNOWN else None,
+        at=seen.at if seen else None,
+        since=cell.since,
+        reason=seen.reason if seen else None,
+        detail=(seen.detail if seen and seen.reason else "") or (verdict.reason if verdict else "not judged yet"),
+        pending=verdict.pending if verdict else False,
+        warning_bound=_bound(bounds.warning),
+        critical_bound=_bound(bounds.critical),
+        recent=tuple(cell.recent),
+    )
+
+
+def _view(board: CheckBoard, due: datetime | None) -> CheckView:
+    spec, levels = board.spec, board.levels()
+    counts = dict.fromkeys(Level, 0)
+    for level in levels.values():
+        counts[level] += 1
+    return CheckView(
+        pipeline=spec.pipeline,
+        name=spec.name,
+        kind=spec.kind,
+        interval=spec.interval.total_seconds(),
+        level=max(levels.values(), key=lambda level: level.rank) if levels else Level.UNKNOWN,
+        targets=len(board.targets()),
+        counts=counts,
+        last_run=board.last_run,
+        last_success=board.last_success,
+        next_run=due,
+        duration=board.duration,
+        runs=board.runs,
+        failures=board.failures,
+        reason=board.reason,
+        detail=board.detail,
+        runbook=spec.runbook,
+    )

@@ -1,0 +1,183 @@
+"""One change, from intent to receipt and back; the laws of the journal live here.
+
+Before the first mutating call the captured prior state and the intent (and, for a property, the place in its claim)
+are durable; after it, the receipt. A change found `intended` is never captured again: what is live decides (law 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from monitor.core import change as journal
+from monitor.core.change import Change, Claim, Entry, Phase, Receipt
+from monitor.core.model import Json, Reason
+from monitor.core.ports import Conflict
+from monitor.engine.acting import Acting
+from monitor.engine.journal import Ledger
+from monitor.engine.services import Services
+from monitor.plugin import Action, ActionError, Params
+
+#: How often a claim that another replica changed in between is read again.
+CLAIM_TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a change happens; part of its claim's key."""
+
+    account: str
+    region: str
+
+    def claim_key(self, change: Change) -> str | None:
+        """`ACCOUNT/REGION/RESOURCE/PROPERTY`; None for processes."""
+        if change.property is None:
+            return None
+        return f"{self.account}/{self.region}/{change.resource}/{change.property}"
+
+
+class Changes:
+    """Applies and undoes journal entries of one ledger."""
+
+    def __init__(self, services: Services, ledger: Ledger, place: Place) -> None:
+        self._services = services
+        self._journal = services.journal
+        self._ledger = ledger
+        self._place = place
+
+    async def apply(self, entry: Entry, ctx: Acting) -> Entry:
+        """Bring the entry into force. Raises ActionError, ProbeError, Held, StoreError; safe to call again."""
+        action = self._services.registry.actions[entry.change.action]
+        key = self._place.claim_key(entry.change)
+        if key is None:
+            return await self._process(entry, action, ctx)
+        async with self._services.claims[key]:
+            return await self._property(entry, action, ctx)
+
+    async def undo(self, entry: Entry, ctx: Acting) -> Entry:
+        """Take the entry's effect back, exactly, or report drift. Raises as `apply`; safe to call again."""
+        action = self._services.registry.actions[entry.change.action]
+        if entry.claim is None:
+            return entry
+        async with self._services.claims[entry.claim]:
+            return await self._restore(entry, action, ctx)
+
+    async def live(self, entry: Entry, ctx: Acting) -> Json:
+        """The property's present value."""
+        return await self._services.registry.actions[entry.change.action].capture(entry.change, ctx)
+
+    async def _process(self, entry: Entry, action: Action[Params], ctx: Acting) -> Entry:
+        if entry.phase is Phase.PLANNED:
+            prior = await action.capture(entry.change, ctx)
+            entry = await self._save(replace(entry, phase=Phase.INTENDED, prior=prior, at=ctx.now()))
+        receipt = await action.apply(entry.change, ctx)
+        return await self._applied(ctx.entry, receipt)
+
+    async def _property(self, entry: Entry, action: Action[Params], ctx: Acting) -> Entry:
+        if entry.phase is Phase.PLANNED:
+            prior = await action.capture(entry.change, ctx)
+            entry = await self._intend(entry, action, prior, ctx)
+            phase = Phase.UNCHANGED if prior == entry.effective else Phase.INTENDED
+        else:
+            phase = journal.resume(entry, await action.capture(entry.change, ctx))
+        if phase is Phase.DRIFT:
+            assert entry.claim is not None
+            return await self._left(replace(entry, phase=phase, detail=_drift("set", entry)), entry.claim)
+        if phase is not Phase.INTENDED:
+            changed = phase is Phase.APPLIED
+            detail = "found in force" if changed else "was so already"
+            receipt = Receipt(entry.change, entry.prior, entry.effective, changed=changed, detail=detail)
+            return await self._applied(entry, receipt)
+        receipt = await action.apply(replace(entry.change, wanted=entry.effective), ctx)
+        return await self._applied(ctx.entry, receipt)
+
+    async def _intend(self, entry: Entry, action: Action[Params], prior: Json, ctx: Acting) -> Entry:
+        """Write the intent and join the claim, in one transaction."""
+        key = self._place.claim_key(entry.change)
+        assert key is not None
+        for _ in range(CLAIM_TRIES):
+            held = await self._journal.claim(key)
+            claim = (held.claim or Claim(base=prior)).join(entry.key, entry.change.wanted)
+            effective = _strictest(action, claim)
+            claim = replace(claim, current=effective)
+            intended = replace(
+                entry, phase=Phase.INTENDED, prior=prior, effective=effective, claim=key, at=ctx.now(), reason=None
+            )
+            try:
+                await self._journal.save(self._ledger, entries=[intended], claim=(held, claim))
+            except Conflict:
+                continue
+            return intended
+        raise ActionError(Reason.UNAVAILABLE, f"the claim on {key} keeps changing")
+
+    async def _applied(self, entry: Entry, receipt: Receipt) -> Entry:
+        receipt = replace(receipt, prior=entry.prior)
+        phase = Phase.APPLIED if receipt.changed else Phase.UNCHANGED
+        return await self._save(replace(entry, phase=phase, receipt=receipt, detail=receipt.detail, reason=None))
+
+    async def _restore(self, entry: Entry, action: Action[Params], ctx: Acting) -> Entry:
+        claim, entry = await self._leave(entry, action)
+        live = await action.capture(entry.change, ctx)
+        phase = journal.resume_undo(entry, live, claim.current)
+        if phase is Phase.UNDOING:
+            if action.undo is None:
+                raise ActionError(Reason.INVALID, f"{action.name} cannot be undone")
+            ours = entry.receipt or Receipt(entry.change, entry.prior, entry.effective, changed=True)
+            await action.undo(replace(ours, prior=entry.restore, applied=live), ctx)
+            phase = Phase.UNDONE
+        detail = _drift("restore", entry) if phase is Phase.DRIFT else _restored(entry)
+        assert entry.claim is not None
+        return await self._left(replace(ctx.entry, phase=phase, detail=detail, reason=None), entry.claim)
+
+    async def _leave(self, entry: Entry, action: Action[Params]) -> tuple[Claim, Entry]:
+        """Write what will be restored, and step out of the claim, in one transaction."""
+        assert entry.claim is not None
+        for _ in range(CLAIM_TRIES):
+            held = await self._journal.claim(entry.claim)
+            claim = (held.claim or Claim(base=entry.prior)).leave(entry.key)
+            restore = _strictest(action, claim) if claim.wanted() else claim.base
+            leaving = replace(entry, phase=Phase.UNDOING, restore=restore)
+            try:
+                await self._journal.save(self._ledger, entries=[leaving], claim=(held, claim))
+            except Conflict:
+                continue
+            return claim, leaving
+        raise ActionError(Reason.UNAVAILABLE, f"the claim on {entry.claim} keeps changing")
+
+    async def _left(self, entry: Entry, key: str) -> Entry:
+        """Write that the entry no longer holds the claim; the last holder takes the claim with it."""
+        for _ in range(CLAIM_TRIES):
+            held = await self._journal.claim(key)
+            claim = held.claim.without(entry.key) if held.claim else None
+            if claim is not None and entry.phase is Phase.UNDONE:
+                claim = replace(claim, current=entry.restore)
+            try:
+                kept = claim if claim is not None and claim.holders else None
+                await self._journal.save(self._ledger, entries=[entry], claim=(held, kept))
+            except Conflict:
+                continue
+            return entry
+        raise ActionError(Reason.UNAVAILABLE, f"the claim on {key} keeps changing")
+
+    async def _save(self, entry: Entry) -> Entry:
+        await self._journal.save(self._ledger, entries=[entry])
+        return entry
+
+
+def _strictest(action: Action[Params], claim: Claim) -> Json:
+    """What all remaining holders can live with; without an order among values, the newest holder's."""
+    wanted = claim.wanted()
+    if len(wanted) > 1 and action.restrictive is not None:
+        return action.restrictive(wanted)
+    return wanted[-1]
+
+
+def _drift(verb: str, entry: Entry) -> str:
+    return (
+        f"drift: {entry.change.resource} {entry.change.property} is neither what it was nor what tripswitch set; "
+        f"somebody changed it, so it is left as it is (not {verb})"
+    )
+
+
+def _restored(entry: Entry) -> str:
+    value = "unset" if entry.restore is None else entry.restore
+    return f"{entry.change.property} is {value} again"

@@ -1,0 +1,428 @@
+"""The engine: pipelines in, runs judged, breakers driven. It wires the rooms below and decides nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from monitor.core import breaker as diagram
+from monitor.core.breaker import Breaker
+from monitor.core.codec import decode
+from monitor.core.condition import checks_of
+from monitor.core.model import Level, Mode, Severity, State
+from monitor.core.ports import Clock, Delete, Meter, Put, Store, StoreError
+from monitor.core.silence import Silence
+from monitor.core.spec import AwsSpec, CheckSpec, Pipeline
+from monitor.core.storm import Storm
+from monitor.core.view import Outcome
+from monitor.engine import journal
+from monitor.engine.board import Board, Moved
+from monitor.engine.conditions import Surroundings
+from monitor.engine.feed import Feed
+from monitor.engine.incidents import Incidents, Post
+from monitor.engine.journal import Health, Journal, Ledger
+from monitor.engine.killswitch import KillSwitch, ReadParameter
+from monitor.engine.ownership import Ownership
+from monitor.engine.runner import Run, Runner
+from monitor.engine.scheduler import Pace, Scheduler
+from monitor.engine.services import Cloud, Notify, Services
+from monitor.engine.supervisor import Supervisor
+from monitor.engine.worker import Worker
+from monitor.plugin import ProbeError, Registry
+
+log = structlog.get_logger(__name__)
+
+#: Seconds between proofs that the store takes writes, and between flushes of what tells but does not steer.
+PROBE, FLUSH, PRUNE = 10.0, 2.0, 3600.0
+LAG_EVERY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the engine needs to know of the daemon's settings."""
+
+    owner: str
+    version: str
+    actions_on: bool = True
+    kill_file: Path | None = None
+    mutations_enabled: bool = False
+    pace: Pace = field(default_factory=Pace)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the composition root injects."""
+
+    clock: Clock
+    store: Store
+    meter: Meter
+    registry: Registry
+    cloud: Cloud
+    notify: Notify
+    post: Post
+    broken_places: Callable[[], Mapping[tuple[str, str], str]]
+    read_parameter: Callable[[AwsSpec, str], ReadParameter]
+
+
+@dataclass(slots=True)
+class ConfigStatus:
+    """How the last load of the configuration ended."""
+
+    ok: bool = True
+    error: str = ""
+    at: datetime | None = None
+    documents: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Engine:
+    """One daemon's worth of pipelines."""
+
+    def __init__(self, outside: Outside, supervisor: Supervisor, settings: EngineSettings) -> None:
+        clock, store = outside.clock, outside.store
+        self.settings = settings
+        self.started_at = clock.now()
+        self.config = ConfigStatus()
+        self.pipelines: dict[str, Pipeline] = {}
+        self.workers: dict[str, Worker] = {}
+        self.feed = Feed(clock)
+        self.board = Board()
+        self.health = Health()
+        self.supervisor = supervisor
+        self._outside = outside
+        self._timers: dict[str, tuple[int, Any]] = {}
+        self.ownership = Ownership(store, clock, settings.owner, self._gained, self._lost)
+        self.switch = KillSwitch(clock, store, setting_on=settings.actions_on, file=settings.kill_file)
+        self.surroundings = Surroundings(self.ownership, self.switch, outside.broken_places)
+        self.incidents = Incidents(store, clock, self.feed, self.ownership.lease, outside.post)
+        self.incidents.mute_with(lambda labels: self.surroundings.muted(labels, clock.now()))
+        self.services = Services(
+            clock=clock,
+            journal=Journal(store, self.ownership.lease, self.health),
+            board=self.board,
+            feed=self.feed,
+            meter=outside.meter,
+            registry=outside.registry,
+            cloud=outside.cloud,
+            conditions=self.surroundings,
+            incidents=self.incidents,
+            notify=outside.notify,
+            pipelines=self.pipeline,
+        )
+        self._runner = Runner(clock, supervisor)
+        self.scheduler = Scheduler(clock, supervisor, outside.meter, self._run, settings.pace)
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self, pipelines: Sequence[Pipeline]) -> None:
+        """Take up the state, own what is free, begin. Raises StoreUnavailable."""
+        await self.switch.load()
+        await self._load_shared()
+        orphans = await self._orphaned_pipelines({p.name for p in pipelines})
+        self._configure(pipelines)
+        self.ownership.want([*self.pipelines, *orphans])
+        await self.ownership.beat()
+        self._watch_switches()
+        spawn = self.supervisor.forever
+        spawn("scheduler", self.scheduler.loop)
+        spawn("ownership", self.ownership.loop)
+        spawn("kill-switch", self.switch.loop)
+        spawn("store-probe", self._probe_store)
+        spawn("incidents", self._flush_incidents)
+        spawn("prune", self._prune)
+        spawn("places", self._find_places)
+        spawn("lag", self._measure_lag)
+        self.feed.say("daemon.started", version=self.settings.version, pipelines=sorted(self.pipelines))
+
+    async def stop(self) -> None:
+        """No new runs, no further mutating call; workers end at a safe point; leases are given back last."""
+        self.supervisor.stopping.set()
+        for worker in self.workers.values():
+            worker.stop("the daemon is shutting down")
+
+    async def released(self) -> None:
+        """After all tasks ended: write what tells, release the leases."""
+        await self.incidents.flush()
+        await self.ownership.release()
+
+    async def reconfigure(self, pipelines: Sequence[Pipeline]) -> None:
+        """A good new configuration: unchanged checks and breakers keep their state."""
+        before = dict(self.pipelines)
+        self._configure(pipelines)
+        for name in self.pipelines.keys() | before.keys():
+            await self._reworker(name)
+        orphans = {w.record.pipeline for w in self.workers.values() if w.spec is None}
+        self.ownership.want([*self.pipelines, *orphans])
+        await self.ownership.beat()
+        self._watch_switches()
+
+    def pipeline(self, name: str) -> Pipeline | None:
+        """The pipeline as configured now."""
+        return self.pipelines.get(name)
+
+    def check_specs(self) -> dict[str, CheckSpec]:
+        """All checks by `PIPELINE/CHECK`."""
+        return {spec.key: spec for pipeline in self.pipelines.values() for spec in pipeline.checks.values()}
+
+    def _configure(self, pipelines: Sequence[Pipeline]) -> None:
+        self.pipelines = {pipeline.name: pipeline for pipeline in pipelines}
+        self.surroundings.pipelines = self.pipelines
+        specs = self.check_specs()
+        self.board.configure(specs)
+        self.scheduler.update(specs)
+
+    # --- ownership and workers ------------------------------------------------------------------------------------
+
+    async def _gained(self, name: str) -> None:
+        """The lease is ours: take up timers, incidents and breakers where the last owner left them."""
+        store = self._outside.store
+        for item in await store.scan("timers", f"{name}/"):
+            self._timers[item.key] = (item.version, item.body)
+            self.board.load(item.key, item.body)
+        await self.incidents.load(name)
+        ledgers = await self.services.journal.load(name)
+        pipeline = self.pipelines.get(name)
+        for breaker, ledger in ledgers.items():
+            spec = pipeline.breakers.get(breaker) if pipeline else None
+            if spec is not None or ledger.record.state is not State.CLOSED or ledger.undoable():
+                await self._employ(Worker(self.services, ledger, spec))
+        for spec in pipeline.breakers.values() if pipeline else ():
+            if spec.name not in ledgers:
+                await self._employ(Worker(self.services, Ledger(Breaker(spec.pipeline, spec.name)), spec))
+
+    async def _employ(self, worker: Worker) -> None:
+        self.workers[worker.record.key] = worker
+        self.supervisor.spawn(f"breaker:{worker.record.key}", self._work(worker), finish=True)
+        await self._refit(worker)
+
+    async def _work(self, worker: Worker) -> None:
+        """The worker's loop, again after a bug, with a pause: a breaker must not be left alone."""
+        pause = 1.0
+        while not worker.stopped:
+            try:
+                await worker.run()
+            except Exception:  # the boundary that keeps one breaker's bug from ending its protection
+                log.exception("breaker.crashed", breaker=worker.record.key, reason="bug")
+                await self._outside.clock.sleep(pause)
+                pause = min(60.0, pause * 2)
+            else:
+                return
+
+    async def _lost(self, name: str) -> None:
+        for key, worker in list(self.workers.items()):
+            if worker.record.pipeline == name:
+                worker.stop("the pipeline belongs to another replica now")
+                del self.workers[key]
+
+    async def _reworker(self, name: str) -> None:
+        """Fit one pipeline's workers to its new breakers."""
+        if self.ownership.lease(name) is None:
+            return
+        pipeline = self.pipelines.get(name)
+        breakers = dict(pipeline.breakers) if pipeline else {}
+        for key, worker in list(self.workers.items()):
+            if worker.record.pipeline != name:
+                continue
+            worker.spec = breakers.pop(worker.record.name, None)
+            if worker.spec is None and worker.record.state is State.CLOSED and not worker.ledger.undoable():
+                worker.stop("removed from the configuration")
+                del self.workers[key]
+            else:
+                await self._refit(worker)
+                worker.poke()
+        for spec in breakers.values():
+            await self._employ(Worker(self.services, Ledger(Breaker(spec.pipeline, spec.name)), spec))
+
+    async def _refit(self, worker: Worker) -> None:
+        """From observe to auto (or away) during a shadow trip: start closed, with a fresh `for`."""
+        trip, spec = worker.record.trip, worker.spec
+        if trip is None or not trip.shadow or (spec is not None and spec.mode is Mode.OBSERVE):
+            return
+
+        async def end_shadow() -> Outcome:
+            now = self._outside.clock.now()
+            closed = diagram.close(diagram.forced(worker.record, now), now)
+            await self.services.journal.save(worker.ledger, closed, drop=list(worker.ledger.entries))
+            self.board.restart(closed.pipeline, checks_of(trip.spec.condition), now)
+            if trip.incident:
+                await self.incidents.resolve(trip.incident, "the breaker is no longer in observe mode")
+            return Outcome(True, "the shadow trip ended")
+
+        self.supervisor.spawn(f"refit:{worker.record.key}", worker.order(end_shadow))
+
+    async def _orphaned_pipelines(self, configured: set[str]) -> set[str]:
+        """Pipelines that left the config while one of their breakers was not closed."""
+        orphans = set()
+        for item in await self._outside.store.scan(journal.BREAKER):
+            record = decode(Breaker, item.body)
+            if record.pipeline not in configured and record.state is not State.CLOSED:
+                orphans.add(record.pipeline)
+        return orphans
+
+    # --- runs -----------------------------------------------------------------------------------------------------
+
+    async def _run(self, spec: CheckSpec, lateness: float) -> None:
+        if self.supervisor.stopping.is_set() or self.ownership.lease(spec.pipeline) is None:
+            return
+        check = self._outside.registry.kinds[spec.kind]
+        board = self.board.get(spec.key)
+        known = board.targets() if board else ()
+        run = await self._runner.run(spec, check, self._outside.cloud.reads(spec.aws), known)
+        moved = self.board.record(spec, run, self._outside.clock.tick())
+        self._outside.meter.run_finished(
+            spec.pipeline, spec.name, spec.kind, run.seconds, lateness, run.reason, run.started
+        )
+        await self._tell(spec, run, moved)
+        await self._save_timers(spec.key)
+        for worker in self.workers.values():
+            if worker.record.pipeline == spec.pipeline:
+                worker.poke()
+
+    async def _tell(self, spec: CheckSpec, run: Run, moved: Sequence[Moved]) -> None:
+        for move in moved:
+            first_ok = move.was is None and move.verdict.level is Level.OK
+            self.feed.say(
+                "level.changed",
+                level="debug" if first_ok else "info",
+                pipeline=spec.pipeline,
+                check=spec.name,
+                target=move.target,
+                signal=move.signal,
+                was=move.was,
+                now=move.verdict.level,
+                text=move.verdict.reason,
+                reason=run.reason if move.verdict.level is Level.UNKNOWN else None,
+            )
+        board = self.board.get(spec.key)
+        if board is None:
+            return
+        worst = max(board.levels().values(), key=lambda one: one.rank, default=Level.OK)
+        critical = [m for m in moved if m.verdict.level is Level.CRITICAL]
+        if critical and not self._breaker_has_it(spec):
+            first = critical[0]
+            self.incidents.critical(spec, f"{first.target} {first.signal}: {first.verdict.reason}")
+        elif worst is Level.OK and moved:
+            await self.incidents.calm(spec)
+        self._tell_unknown(spec, run)
+
+    def _tell_unknown(self, spec: CheckSpec, run: Run) -> None:
+        """Unknown trips nothing, but it must not stay unsaid."""
+        board = self.board.get(spec.key)
+        assert board is not None
+        longest = max((c.verdict.unknown_seconds for c in board.cells.values() if c.verdict), default=0.0)
+        if longest >= spec.unknown_for.total_seconds() and not board.unknown_reported:
+            board.unknown_reported = True
+            text = f"{spec.name} has been unknown for {round(longest)}s: {run.detail or 'no reading'}"
+            self.feed.say("check.unknown", level="warning", pipeline=spec.pipeline, check=spec.name, text=text)
+            key = f"{spec.key} unknown {run.started.isoformat()}"
+            self._outside.post(spec.pipeline, spec.severity, key, f"[{spec.severity}] {spec.pipeline}: {text}", text)
+        elif longest == 0.0 and board.unknown_reported:
+            board.unknown_reported = False
+            self.feed.say("check.known", pipeline=spec.pipeline, check=spec.name)
+
+    def _breaker_has_it(self, spec: CheckSpec) -> bool:
+        pipeline = self.pipelines.get(spec.pipeline)
+        return pipeline is not None and any(
+            self.incidents.open_for(spec.pipeline, breaker=breaker.name) is not None
+            for breaker in pipeline.breakers.values()
+            if spec.name in checks_of(breaker.condition)
+        )
+
+    async def _save_timers(self, key: str) -> None:
+        """Pending timers survive a restart; a check at rest is written once and then left alone."""
+        version, written = self._timers.get(key, (0, None))
+        body = self.board.dump(key)
+        if body == written or (body is None and version == 0):
+            return
+        write = Put("timers", key, body, version) if body is not None else Delete("timers", key, version)
+        try:
+            items = await self._outside.store.commit([write], self.ownership.lease(key.split("/", 1)[0]))
+        except StoreError as error:
+            log.warning("timers.unwritten", check=key, detail=str(error))
+            return
+        item = items[0]
+        self._timers[key] = (item.version if item is not None else 0, body)
+
+    # --- loops ----------------------------------------------------------------------------------------------------
+
+    async def _load_shared(self) -> None:
+        store = self._outside.store
+        for item in await store.scan("silence"):
+            silence = Silence.from_json(item.body)
+            self.surroundings.silences[silence.id] = silence
+        storm = await store.get("meta", "storm")
+        if storm is not None:
+            self.surroundings.storms = Storm.from_json(storm.body)
+
+    def _watch_switches(self) -> None:
+        self.switch.watch(
+            {
+                pipeline.kill_switch_parameter: self._outside.read_parameter(
+                    pipeline.aws, pipeline.kill_switch_parameter
+                )
+                for pipeline in self.pipelines.values()
+                if pipeline.kill_switch_parameter is not None
+            }
+        )
+
+    async def _probe_store(self) -> None:
+        while True:
+            was = self.health.down
+            await journal.probe(self._outside.store, self.health, self.settings.owner, self._outside.clock.now())
+            if self.health.down and not was:
+                self.feed.say("store.unwritable", level="error", text=self.health.down)
+                text = f"no action can run: {self.health.down}"
+                for name in self.pipelines:
+                    self._outside.post(
+                        name, Severity.SEV2, f"store {name} {self.feed.sequence}", f"[SEV2] {text}", text
+                    )
+            elif was and not self.health.down:
+                self.feed.say("store.writable")
+            await self._outside.clock.sleep(PROBE)
+
+    async def _flush_incidents(self) -> None:
+        while True:
+            await self.incidents.flush()
+            await self._outside.clock.sleep(FLUSH)
+
+    async def _prune(self) -> None:
+        while True:
+            try:
+                await self._outside.store.prune(self._outside.clock.now())
+            except StoreError as error:
+                log.warning("store.unpruned", detail=str(error))
+            await self._outside.clock.sleep(PRUNE)
+
+    async def _find_places(self) -> None:
+        """Account and region of each pipeline, for storms; asked until known."""
+        while True:
+            for name, pipeline in list(self.pipelines.items()):
+                if name in self.surroundings.places:
+                    continue
+                try:
+                    self.surroundings.places[name] = await self._outside.cloud.identity(pipeline.aws)
+                except ProbeError as error:
+                    log.info("identity.unknown", pipeline=name, reason=error.reason.value, detail=error.detail)
+            await self._outside.clock.sleep(30.0)
+
+    async def _measure_lag(self) -> None:
+        clock = self._outside.clock
+        while True:
+            tick = clock.tick()
+            await clock.sleep(LAG_EVERY)
+            self._outside.meter.lag(max(0.0, clock.tick() - tick - LAG_EVERY))
+
+    def due(self) -> dict[str, datetime]:
+        """When each check runs next."""
+        now, tick = self._outside.clock.now(), self._outside.clock.tick()
+        return {k: now + timedelta(seconds=max(0.0, s.due - tick)) for k, s in self.scheduler.slots.items()}
+
+    async def settled(self) -> None:
+        """Until every check ended once (for one-round commands)."""
+        while not self.scheduler.first_round_done():
+            await asyncio.sleep(0.05)

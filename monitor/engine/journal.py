@@ -1,0 +1,150 @@
+"""The journal: each breaker's record and the entries of its changes, held in memory and durable before they count.
+
+A `Ledger` has exactly one writer (the breaker's worker). Every save is one transaction of conditional writes under
+the pipeline's lease; what it returns from is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from monitor.core.breaker import Breaker
+from monitor.core.change import Claim, Entry
+from monitor.core.codec import decode, encode
+from monitor.core.ports import Delete, Item, Lease, Put, Store, StoreError, StoreUnavailable
+
+BREAKER, CHANGE, CLAIM = "breaker", "change", "claim"
+
+
+@dataclass(slots=True)
+class Health:
+    """Whether the store takes writes; a gate looks at it before every mutating call."""
+
+    down: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A claim as read, with the version its next write must name."""
+
+    key: str
+    claim: Claim | None
+    version: int
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One breaker's record and entries, as the store has them."""
+
+    record: Breaker
+    version: int = 0
+    entries: dict[str, Entry] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+
+    def of_step(self, trip: str, round_: int, step: str) -> list[Entry]:
+        """The entries of one step in one round, in order."""
+        prefix = f"{self.record.key}/{trip}/{round_}/{step}/"
+        return [entry for key, entry in sorted(self.entries.items()) if key.startswith(prefix)]
+
+    def undoable(self) -> list[Entry]:
+        """Entries with an effect of ours to take back, last first."""
+        return [entry for _, entry in sorted(self.entries.items(), reverse=True) if entry.undoable]
+
+
+class Journal:
+    """Reads and writes ledgers and claims."""
+
+    def __init__(self, store: Store, lease_of: Callable[[str], Lease | None], health: Health) -> None:
+        self._store = store
+        self._lease_of = lease_of
+        self.health = health
+
+    async def load(self, pipeline: str) -> dict[str, Ledger]:
+        """Every ledger of a pipeline by breaker name, whatever the config says now."""
+        ledgers = {}
+        for item in await self._store.scan(BREAKER, f"{pipeline}/"):
+            record = decode(Breaker, item.body)
+            ledgers[record.name] = Ledger(record, item.version)
+        for item in await self._store.scan(CHANGE, f"{pipeline}/"):
+            name = item.key.split("/")[1]
+            if name in ledgers:
+                ledgers[name].entries[item.key] = decode(Entry, item.body)
+                ledgers[name].versions[item.key] = item.version
+        return ledgers
+
+    async def claim(self, key: str) -> Held:
+        """The claim on a property, or none yet."""
+        item = await self._store.get(CLAIM, key)
+        return Held(key, decode(Claim, item.body) if item else None, item.version if item else 0)
+
+    async def save(
+        self,
+        ledger: Ledger,
+        record: Breaker | None = None,
+        *,
+        entries: Iterable[Entry] = (),
+        drop: Iterable[str] = (),
+        claim: tuple[Held, Claim | None] | None = None,
+    ) -> None:
+        """One transaction. Raises Conflict, Fenced, StoreUnavailable; the ledger changes only if it was written."""
+        changed = {entry.key: entry for entry in entries}
+        dropped = [key for key in drop if key in ledger.entries and key not in changed]
+        writes: list[Put | Delete] = []
+        if record is not None:
+            writes.append(Put(BREAKER, record.key, encode(record), ledger.version))
+        writes += [Put(CHANGE, key, encode(e), ledger.versions.get(key, 0)) for key, e in changed.items()]
+        writes += [Delete(CHANGE, key, ledger.versions[key]) for key in dropped]
+        if claim is not None:
+            writes += _claim_write(*claim)
+        if not writes:
+            return
+        items = await self._commit(writes, ledger.record.pipeline)
+        self._take(ledger, record, changed, dropped, items)
+
+    async def _commit(self, writes: list[Put | Delete], pipeline: str) -> list[Item | None]:
+        try:
+            items = await self._store.commit(writes, self._lease_of(pipeline))
+        except StoreUnavailable as error:
+            self.health.down = str(error)
+            raise
+        self.health.down = None
+        return items
+
+    def _take(
+        self,
+        ledger: Ledger,
+        record: Breaker | None,
+        changed: Mapping[str, Entry],
+        dropped: list[str],
+        items: list[Item | None],
+    ) -> None:
+        versions = {(item.kind, item.key): item.version for item in items if item is not None}
+        if record is not None:
+            ledger.record = record
+            ledger.version = versions[BREAKER, record.key]
+        for key, entry in changed.items():
+            ledger.entries[key] = entry
+            ledger.versions[key] = versions[CHANGE, key]
+        for key in dropped:
+            del ledger.entries[key], ledger.versions[key]
+
+
+def _claim_write(held: Held, claim: Claim | None) -> list[Put | Delete]:
+    if claim is not None:
+        return [Put(CLAIM, held.key, encode(claim), held.version)]
+    return [Delete(CLAIM, held.key, held.version)] if held.version else []
+
+
+async def probe(store: Store, health: Health, owner: str, now: datetime) -> None:
+    """Prove that the store takes writes; otherwise say so in `health`. Never raises StoreError."""
+    try:
+        item = await store.get("meta", f"writable/{owner}")
+        body = {"at": encode(now)}
+        expires = now + timedelta(days=1)
+        await store.commit([Put("meta", f"writable/{owner}", body, item.version if item else 0, expires)])
+    except StoreError as error:
+        health.down = str(error) or type(error).__name__
+    else:
+        health.down = None

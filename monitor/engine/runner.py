@@ -1,0 +1,136 @@
+"""One run of one check: deadline, duration and every kind of failure become plain values here, once.
+
+What a probe can do wrong (raise, hang, ignore cancellation, return rubbish) ends as `unknown` with a reason, and takes
+nothing else with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from monitor.core.model import Observation, Reason
+from monitor.core.ports import Clock
+from monitor.core.spec import CheckSpec
+from monitor.engine.supervisor import Supervisor
+from monitor.plugin import Check, Params, ProbeError, Reads
+
+log = structlog.get_logger(__name__)
+
+#: A target for failures before any target is known.
+NO_TARGET = "*"
+#: How long a cancelled probe may take to clean up before it is abandoned.
+CLEANUP = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """What a probe gets: ProbeContext."""
+
+    aws: Reads
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a probe gave nothing."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a run ended. `reason` None: all is well; else the first failure (others sit in the observations)."""
+
+    observations: tuple[Observation, ...]
+    started: datetime
+    seconds: float
+    reason: Reason | None = None
+    detail: str = ""
+
+
+class Runner:
+    """Runs probes, each in a task of its own under the supervisor."""
+
+    def __init__(self, clock: Clock, supervisor: Supervisor) -> None:
+        self._clock = clock
+        self._supervisor = supervisor
+
+    async def run(self, spec: CheckSpec, check: Check[Params], aws: Reads, known: Sequence[str]) -> Run:
+        """One run. `known` are the targets seen before: a run that fails whole is unknown for each of them."""
+        started, tick = self._clock.now(), self._clock.tick()
+        outcome = await self._within(spec, check, Probing(aws, started))
+        seconds = self._clock.tick() - tick
+        if isinstance(outcome, Failure):
+            return _failed(spec, known, started, seconds, outcome)
+        observations = _checked(spec, outcome, started)
+        failed = next((o for o in observations if o.reason is not None), None)
+        if failed is None:
+            return Run(observations, started, seconds)
+        return Run(observations, started, seconds, failed.reason, f"{failed.target} {failed.signal}: {failed.detail}")
+
+    async def _within(self, spec: CheckSpec, check: Check[Params], ctx: Probing) -> Sequence[Observation] | Failure:
+        task = self._supervisor.spawn(f"probe:{spec.key}", _attempt(spec, check, ctx))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=spec.timeout.total_seconds())
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if done:
+            return task.result()  # type: ignore[no-any-return]  # the task is _attempt's
+        task.cancel()
+        stopped, _ = await asyncio.wait({task}, timeout=CLEANUP)
+        if not stopped:
+            log.error("probe.abandoned", pipeline=spec.pipeline, check=spec.name, reason="bug")
+        limit = spec.timeout.total_seconds()
+        return Failure(Reason.TIMEOUT, f"no answer within {limit:g}s (raise `timeout`, or look at what hangs)")
+
+
+async def _attempt(spec: CheckSpec, check: Check[Params], ctx: Probing) -> Sequence[Observation] | Failure:
+    try:
+        return await check.probe(spec.params, ctx)
+    except Exception as raised:  # the boundary between plugins and the daemon
+        error = _first(raised)
+        if isinstance(error, ProbeError):
+            return Failure(error.reason, error.detail)
+        if isinstance(error, TimeoutError):
+            return Failure(Reason.TIMEOUT, str(error) or "timed out")
+        log.exception("probe.failed", pipeline=spec.pipeline, check=spec.name, reason="bug")
+        return Failure(Reason.BUG, f"the kind {spec.kind} has a bug: {type(error).__name__}: {error}")
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first leaf of an exception group (probes read targets side by side)."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _checked(spec: CheckSpec, observations: Sequence[Observation], now: datetime) -> tuple[Observation, ...]:
+    """Declared signals only, each with a time and a finite value; a kind's slip is unknown, not a crash."""
+    kept = []
+    for seen in observations:
+        if seen.signal not in spec.units:
+            continue
+        at = seen.at or now
+        if seen.value is not None and not math.isfinite(seen.value):
+            kept.append(replace(seen, value=None, at=at, reason=Reason.INVALID, detail=f"not a number: {seen.value}"))
+        else:
+            kept.append(replace(seen, at=at, unit=seen.unit or spec.units[seen.signal]))
+    return tuple(kept)
+
+
+def _failed(spec: CheckSpec, known: Sequence[str], started: datetime, seconds: float, failure: Failure) -> Run:
+    targets = tuple(dict.fromkeys((*spec.targets, *known))) or (NO_TARGET,)
+    observations = tuple(
+        Observation(signal, target, None, unit, started, failure.reason, failure.detail)
+        for target in targets
+        for signal, unit in spec.units.items()
+    )
+    return Run(observations, started, seconds, failure.reason, failure.detail)

@@ -1,0 +1,374 @@
+"""Plays one step of a running playbook: at most one piece of work, journalled, and how long to wait until the next.
+
+Every outcome is a phase of the step: held by a gate, waiting for time or a person, retrying after an error that may
+pass, failed (retried slowly) after one that won't, done. A step is confirmed only when all its changes are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import structlog
+
+from monitor.core import breaker as diagram
+from monitor.core.breaker import Breaker, StepPhase, StepState, Trip
+from monitor.core.change import SETTLED, Entry, Phase
+from monitor.core.durations import format_duration, parse_duration
+from monitor.core.model import RETRYABLE, Json, Level, Mode, Reason, Risk
+from monitor.core.ports import StoreError
+from monitor.core.spec import AwsSpec
+from monitor.engine import planning
+from monitor.engine.acting import Acting, Progress
+from monitor.engine.changes import Changes, Place
+from monitor.engine.gates import Hold
+from monitor.engine.journal import Ledger
+from monitor.engine.permits import Permits
+from monitor.engine.services import Services
+from monitor.plugin import ActionError, Held, ProbeError
+
+log = structlog.get_logger(__name__)
+
+#: Held steps are asked again this often; gates are instant.
+RECHECK = 1.0
+FAST, SLOW = timedelta(seconds=30), timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed. `ambiguous`: it may have had its effect, so it must not be repeated."""
+
+    reason: Reason
+    detail: str
+    ambiguous: bool = False
+
+
+def _failure(error: ActionError | ProbeError) -> Failure:
+    return Failure(error.reason, error.detail, isinstance(error, ActionError) and error.ambiguous)
+
+
+class Steps:
+    """The steps of one breaker's playbook."""
+
+    def __init__(
+        self, services: Services, ledger: Ledger, permits: Permits, report: Callable[[str, str], None]
+    ) -> None:
+        self._services = services
+        self._ledger = ledger
+        self._permits = permits
+        self._report = report  # (event, text): timeline, feed and notices
+        self.progress: dict[str, Progress] = {}
+
+    async def play(self, index: int) -> float | None:
+        """Seconds until there is more to do (0: at once; None: only a wake-up brings news)."""
+        step = self._record.steps[index]
+        now = self._services.clock.now()
+        if step.phase in (StepPhase.RETRYING, StepPhase.FAILED):
+            if step.until is None:
+                return None
+            if step.until > now:
+                return (step.until - now).total_seconds()
+        if step.started_at is None:
+            step = await self._put(index, replace(step, started_at=now))
+        match step.spec.verb:
+            case "wait":
+                return await self._wait(index, step)
+            case "approve":
+                return await self._approve(index, step)
+            case "verify":
+                return await self._verify(index, step)
+            case _:
+                return await self._act(index, step)
+
+    @property
+    def _record(self) -> Breaker:
+        return self._ledger.record
+
+    @property
+    def _trip(self) -> Trip:
+        trip = self._ledger.record.trip
+        assert trip is not None, "steps run for a trip"
+        return trip
+
+    async def _put(self, index: int, step: StepState) -> StepState:
+        """Save the step if it changed."""
+        if self._record.steps[index] != step:
+            await self._services.journal.save(self._ledger, self._record.with_step(index, step))
+        return step
+
+    async def _done(self, index: int, step: StepState, detail: str, phase: StepPhase = StepPhase.DONE) -> float:
+        step = replace(step, phase=phase, detail=detail, gate=None, reason=None, until=None, plan=None)
+        await self._put(index, step)
+        self._report("step.done" if phase is StepPhase.DONE else "step.planned", f"{step.spec.verb}: {detail}")
+        return 0.0
+
+    # --- steps that only wait -----------------------------------------------------------------------------------
+
+    async def _wait(self, index: int, step: StepState) -> float:
+        now = self._services.clock.now()
+        span = parse_duration(step.spec.params.get("for", 0))
+        until = step.until or (step.started_at or now) + span
+        if now >= until:
+            return await self._done(index, step, f"waited {format_duration(span)}")
+        text = f"until {until:%H:%M:%S} UTC"
+        await self._put(index, replace(step, phase=StepPhase.WAITING, until=until, detail=text))
+        return (until - now).total_seconds()
+
+    async def _approve(self, index: int, step: StepState) -> float | None:
+        if self._trip.shadow:
+            return await self._done(index, step, "would wait for a person", StepPhase.WOULD)
+        plan = diagram.plan_hash(self._trip.id, self._trip.round, self._record.phase, step.spec.id)
+        given = diagram.approved(self._record, plan, self._services.clock.now())
+        if given is not None:
+            return await self._done(index, step, f"approved by {given.by}")
+        message = str(step.spec.params.get("message") or "a person must approve")
+        await self._hold(index, step, Hold("approval", message), plan)
+        return None
+
+    async def _verify(self, index: int, step: StepState) -> float | None:
+        params = step.spec.params
+        check, signal = str(params["check"]), params.get("signal")
+        level, span = Level(str(params.get("level", "ok"))), parse_duration(params.get("for", 0))
+        table = self._services.board.standings(self._record.pipeline, [check])
+        standings = [s for (_, name, _), s in table.items() if signal in (None, name)]
+        now = self._services.clock.now()
+        if not standings:
+            text = f"no reading of {check} yet (is it still configured?)"
+            await self._put(index, replace(step, phase=StepPhase.WAITING, detail=text))
+            return None
+        if not all(s.known for s in standings):
+            text = f"{check} is unknown: the timer stands still"
+            await self._put(index, replace(step, phase=StepPhase.WAITING, detail=text))
+            return None
+        need = span.total_seconds()
+        if level is Level.OK:
+            held = min(s.held_ok_real if s.level is Level.OK else 0.0 for s in standings)
+            good = all(s.level is Level.OK and s.held_ok_real >= need and s.real for s in standings)
+        else:
+            calm = all(s.level in (Level.OK, level) for s in standings)
+            since = step.until if calm and step.until is not None else now
+            step = replace(step, until=since if calm else None)
+            held = (now - since).total_seconds() if calm else 0.0
+            good = calm and held >= need
+        if good:
+            return await self._done(index, step, f"{check} {level} for {format_duration(span)}")
+        worst = max((s.level for s in standings), key=lambda one: one.rank)
+        text = f"{check} is {worst}, for {round(held)}s of {round(need)}s"
+        if level is Level.OK and worst is Level.OK and not all(s.real for s in standings):
+            text += "; no traffic was seen yet, and silence proves nothing"
+        await self._put(index, replace(step, phase=StepPhase.WAITING, detail=text))
+        return None
+
+    # --- steps that act -----------------------------------------------------------------------------------------
+
+    async def _act(self, index: int, step: StepState) -> float | None:
+        undo = step.spec.verb == "undo"
+        try:
+            risk = Risk.REVERSIBLE if undo else planning.risk_of(self._services.registry, step.spec, self._trip)
+            if not undo and not step.planned:
+                step = await self._plan(index, step)
+            if self._trip.shadow:
+                return await self._would(index, step)
+            return await self._work(index, step, risk, undo=undo)
+        except Held as held:
+            await self._hold(index, self._record.steps[index], Hold(held.gate, held.reason), None)
+            return RECHECK
+        except (ActionError, ProbeError) as error:
+            return await self._failed(index, _failure(error))
+        except StoreError:
+            raise
+        except Exception as error:  # the boundary between actions and the daemon
+            log.exception("action.failed", breaker=self._record.key, step=step.spec.id, reason="bug")
+            return await self._failed(index, Failure(Reason.BUG, f"{type(error).__name__}: {error}"))
+
+    async def _work(self, index: int, step: StepState, risk: Risk, *, undo: bool) -> float | None:
+        """Bring every change of the step into force; one that fails does not keep the others from it."""
+        failed: dict[str, Failure] = {}
+        while True:
+            entries = self._to_undo(step) if undo else self._to_apply(step)
+            entries = [entry for entry in entries if entry.key not in failed]
+            if not entries:
+                break
+            hold, plan = self._held(step, entries, risk)
+            if hold is not None:
+                await self._hold(index, step, hold, plan)
+                return RECHECK
+            running = replace(step, phase=StepPhase.RUNNING, gate=None, detail="", plan=None)
+            step = await self._put(index, running)
+            try:
+                await self._run(entries[0], step, risk, undo=undo)
+            except (ActionError, ProbeError) as error:
+                failed[entries[0].key] = _failure(error)
+                now = self._ledger.entries[entries[0].key]
+                await self._services.journal.save(
+                    self._ledger, entries=[replace(now, reason=error.reason, detail=error.detail)]
+                )
+        if failed:
+            return await self._failed(index, list(failed.values())[-1])
+        return await self._finish(index, step)
+
+    async def _plan(self, index: int, step: StepState) -> StepState:
+        """Journal what the step will do, once: a resumed step never plans for other targets."""
+        changes = planning.changes_of(self._services.registry, step.spec, self._trip, self._services.clock.now())
+        entries = planning.entries_of(changes, self._trip, step.spec)
+        step = replace(step, planned=True)
+        await self._services.journal.save(self._ledger, self._record.with_step(index, step), entries=entries)
+        return step
+
+    async def _would(self, index: int, step: StepState) -> float:
+        """Observe mode: the plan is the receipt."""
+        entries = self._ledger.of_step(self._trip.id, self._trip.round, step.spec.id)
+        text = "; ".join(entry.change.summary for entry in entries[:3])
+        if step.spec.verb == "undo":
+            text = planning.describe_step(self._services.registry, step.spec, self._trip, self._services.clock.now())
+        else:
+            self._services.meter.action_held(self._record.pipeline, self._record.name, step.spec.verb, "observe")
+        return await self._done(index, step, f"would {text}", StepPhase.WOULD)
+
+    def _to_apply(self, step: StepState) -> list[Entry]:
+        entries = self._ledger.of_step(self._trip.id, self._trip.round, step.spec.id)
+        return [entry for entry in entries if entry.phase not in SETTLED]
+
+    def _to_undo(self, step: StepState) -> list[Entry]:
+        of = step.spec.params.get("steps", ["*"])
+        names = list(of) if isinstance(of, (list, tuple)) else [of]
+        current = f"{self._record.key}/{self._trip.id}/"
+        return [
+            entry
+            for entry in self._ledger.undoable()
+            if ("*" in names or entry.step in names or entry.change.action in names)
+            and (entry.key.startswith(current) or "*" in names)
+        ]
+
+    def _held(self, step: StepState, entries: list[Entry], risk: Risk) -> tuple[Hold | None, str | None]:
+        """The gate that holds this step, and the plan to approve if that is a person's yes."""
+        trip, record = self._trip, self._record
+        limit = trip.spec.limits.max_targets
+        done = len(self._ledger.of_step(trip.id, trip.round, step.spec.id)) - len(entries)
+        begun = any(entry.phase is not Phase.PLANNED for entry in entries) or done > 0
+        plan = _plan_of(record, trip, step, entries)
+        given = diagram.approved(record, plan, self._services.clock.now()) is not None
+        approval = None if given or begun else _approval_needed(record, trip, step, risk)
+        blast = None
+        if limit is not None and done >= limit and not given:
+            blast = f"{done} targets done, max_targets is {limit}: approve to go on with {len(entries)} more"
+        hold = self._permits.ask(risk, approval=approval, blast=blast)
+        return hold, plan if hold is not None and hold.gate in ("approval", "blast_radius") else None
+
+    async def _run(self, entry: Entry, step: StepState, risk: Risk, *, undo: bool) -> None:
+        services, record = self._services, self._record
+        aws_spec = self._aws_spec()
+        account, region = await services.cloud.identity(aws_spec)
+        changes = Changes(services, self._ledger, Place(account, region))
+        aws = services.cloud.writes(aws_spec, self._permits.guard(risk))
+        ctx = Acting(services, self._ledger, entry, aws, self.progress)
+        tick = services.clock.tick()
+
+        def count(reason: Reason | None) -> None:
+            seconds = services.clock.tick() - tick
+            services.meter.action_finished(record.pipeline, record.name, entry.change.action, seconds, reason)
+
+        try:
+            after = await (changes.undo(entry, ctx) if undo else changes.apply(entry, ctx))
+            count(None)
+        except (ActionError, ProbeError) as error:
+            count(error.reason)
+            raise
+        finally:
+            self.progress.pop(entry.key, None)
+            services.meter.drain(record.pipeline, record.name, None)
+        self._tell(after, undo=undo)
+        await self._go_on_capped(after, step)
+
+    def _tell(self, entry: Entry, *, undo: bool) -> None:
+        change = entry.change
+        if entry.phase is Phase.DRIFT:
+            self._report("action.drifted", entry.detail)
+        elif undo:
+            self._report("action.undone", f"{change.resource}: {entry.detail}")
+        else:
+            verb = "done" if entry.phase is Phase.APPLIED else "changed nothing"
+            self._report(
+                "action.applied", f"{verb}: {change.summary} {f'({entry.detail})' if entry.detail else ''}".strip()
+            )
+        if entry.receipt is not None and entry.receipt.data.get("source_not_cut"):
+            self._report(
+                "action.source_not_cut", f"{change.summary}: new executions keep starting, the source is not cut"
+            )
+
+    async def _go_on_capped(self, entry: Entry, step: StepState) -> None:
+        """A process that stopped at `max_targets` gets a second, uncapped entry; a person must approve it."""
+        if entry.receipt is None or not entry.receipt.data.get("capped") or step.spec.params.get("limit") is not None:
+            return
+        changes = planning.changes_of(
+            self._services.registry, step.spec, self._trip, self._services.clock.now(), uncapped=True
+        )
+        entries = planning.entries_of(changes, self._trip, step.spec, first=1)
+        fresh = [one for one in entries if one.key not in self._ledger.entries]
+        await self._services.journal.save(self._ledger, entries=fresh)
+
+    async def _finish(self, index: int, step: StepState) -> float:
+        """All changes are settled."""
+        if step.spec.verb == "undo":
+            return await self._done(index, step, "nothing left to undo")
+        entries = self._ledger.of_step(self._trip.id, self._trip.round, step.spec.id)
+        text = "; ".join(dict.fromkeys(entry.detail or entry.change.summary for entry in entries[:3]))
+        return await self._done(index, step, text or "nothing to do")
+
+    async def _hold(self, index: int, step: StepState, hold: Hold, plan: str | None) -> None:
+        news = (step.phase, step.gate, step.plan) != (StepPhase.HELD, hold.gate, plan)
+        detail = hold.reason
+        if plan is not None:
+            detail = f"{hold.reason}: `tripswitch breaker approve {self._record.key}` (plan {plan})"
+        await self._put(index, replace(step, phase=StepPhase.HELD, gate=hold.gate, detail=detail, plan=plan))
+        if news and hold.gate != "interrupted":
+            self._services.meter.action_held(self._record.pipeline, self._record.name, step.spec.verb, hold.gate)
+            self._report("action.held", f"{step.spec.verb} held by {hold.gate}: {detail}")
+
+    async def _failed(self, index: int, failure: Failure) -> float | None:
+        step = self._record.steps[index]
+        reason, detail, ambiguous = failure.reason, failure.detail, failure.ambiguous
+        attempts = step.attempts + 1
+        soon = reason in RETRYABLE and not ambiguous
+        top = FAST if soon else SLOW
+        pause = min(top.total_seconds(), 2.0 ** min(attempts, 10)) * random.uniform(0.5, 1.0)  # noqa: S311 (jitter)
+        if not soon:
+            pause = max(pause, 15.0)
+        until = None if ambiguous else self._services.clock.now() + timedelta(seconds=pause)
+        if ambiguous:
+            detail += "; it may have had its effect, so it is not repeated: look, then reset the breaker"
+        phase = StepPhase.RETRYING if soon else StepPhase.FAILED
+        await self._put(
+            index, replace(step, phase=phase, attempts=attempts, until=until, reason=reason, detail=detail, gate=None)
+        )
+        if attempts == 1 or (step.reason, step.detail) != (reason, detail) or attempts % 10 == 0:
+            event = "action.retrying" if soon else "action.failed"
+            self._report(event, f"{step.spec.verb} failed ({reason}): {detail}")
+        return None if until is None else pause
+
+    def _aws_spec(self) -> AwsSpec:
+        """Where the pipeline lives now; an orphaned breaker goes on with the SDK's own chain."""
+        pipeline = self._services.pipelines(self._record.pipeline)
+        return pipeline.aws if pipeline is not None else AwsSpec()
+
+
+def _plan_of(record: Breaker, trip: Trip, step: StepState, entries: list[Entry]) -> str:
+    """What an approval names: this trip and round, this step, and exactly these changes."""
+    changes: list[Json] = [[e.change.resource, e.change.property, e.change.wanted, e.change.summary] for e in entries]
+    if trip.spec.mode is Mode.APPROVE and record.phase == "trip":
+        return diagram.plan_hash(trip.id, trip.round, record.phase, list(trip.targets))
+    return diagram.plan_hash(trip.id, trip.round, record.phase, step.spec.id, changes)
+
+
+def _approval_needed(record: Breaker, trip: Trip, step: StepState, risk: Risk) -> str | None:
+    if step.spec.approve == "never":
+        return None
+    if step.spec.approve == "always":
+        return "this step asks for a person's yes"
+    if risk is Risk.DESTRUCTIVE:
+        return "a destructive step needs a person's yes"
+    if trip.spec.mode is Mode.APPROVE and risk is not Risk.NOTIFY and not record.resetting:
+        return "mode is approve"
+    return None

@@ -1,0 +1,377 @@
+"""One breaker's worker: the only writer of its record. It watches, trips, plays steps, recovers, and obeys people.
+
+Level-triggered: it looks at the whole situation each time it wakes and does the next piece of work, so that a lost
+wake-up, a crash or a failed call costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from monitor.core import breaker as diagram
+from monitor.core.breaker import Breaker, StepPhase, Trip
+from monitor.core.change import Phase
+from monitor.core.condition import Match, checks_of, evaluate, terms_of
+from monitor.core.durations import parse_duration
+from monitor.core.model import Json, Mode, State
+from monitor.core.ports import Conflict, Fenced, StoreError
+from monitor.core.spec import BreakerSpec, StepSpec
+from monitor.core.view import Outcome
+from monitor.engine.drift import DriftWatch
+from monitor.engine.journal import Ledger
+from monitor.engine.permits import Permits
+from monitor.engine.services import Services
+from monitor.engine.steps import Steps
+from monitor.plugin import ProbeError
+
+log = structlog.get_logger(__name__)
+
+#: The longest nap: whatever wake-up got lost, the worker looks again by then.
+NAP = 5.0
+#: How long a trial may go on without data before the cut is put back.
+BLIND_TRIALS = 3
+
+Order = Callable[[], Awaitable[Outcome]]
+
+
+@dataclass(slots=True)
+class _Mail:
+    order: Order
+    answer: asyncio.Future[Outcome]
+
+
+class Worker:
+    """Drives one breaker. `spec` is None once it is removed from the config (orphaned)."""
+
+    def __init__(self, services: Services, ledger: Ledger, spec: BreakerSpec | None) -> None:
+        self.spec = spec
+        self.ledger = ledger
+        self._services = services
+        self._mail: deque[_Mail] = deque()
+        self._interrupt: str | None = None
+        self._wake = asyncio.Event()
+        self.stopped = False
+        permits = Permits(services, lambda: self.ledger.record, lambda: self._interrupt)
+        self.steps = Steps(services, ledger, permits, self.report)
+        self._drift = DriftWatch(services, ledger, permits, self.report)
+
+    @property
+    def record(self) -> Breaker:
+        """The breaker as last saved."""
+        return self.ledger.record
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    def poke(self) -> None:
+        """Something changed: look again."""
+        self._wake.set()
+
+    def stop(self, why: str) -> None:
+        """No further mutating call; the loop ends at the next safe point."""
+        self.stopped = True
+        self._interrupt = why
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until stopped, or until the pipeline belongs to somebody else."""
+        while not self.stopped:
+            self._wake.clear()
+            try:
+                await self._obey()
+                pause = await self._advance()
+            except Fenced:
+                self._services.feed.say("breaker.lost", level="warning", breaker=self.record.key)
+                return
+            except Conflict:
+                log.warning("journal.conflict", breaker=self.record.key)
+                await self._reload()
+                pause = 0.2
+            except StoreError as error:
+                self._services.journal.health.down = str(error)
+                log.warning("journal.unavailable", breaker=self.record.key, detail=str(error))
+                pause = 1.0
+            if pause is None or pause > 0:
+                await self._rest(NAP if pause is None else min(pause, NAP))
+
+    async def order(self, order: Order, interrupt: str | None = None) -> Outcome:
+        """Have a person's command done by the worker, between two pieces of work. `interrupt` ends a long action."""
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._mail.append(_Mail(order, answer))
+        if interrupt is not None:
+            self._interrupt = interrupt
+        self._wake.set()
+        return await answer
+
+    async def _obey(self) -> None:
+        while self._mail:
+            mail = self._mail.popleft()
+            if mail.answer.done():
+                continue
+            try:
+                outcome = await mail.order()
+            except diagram.IllegalTransition as error:
+                outcome = Outcome(False, str(error))
+            except StoreError as error:
+                outcome = Outcome(False, f"nothing was changed, the state can't be written: {error}")
+            if not mail.answer.done():
+                mail.answer.set_result(outcome)
+        if not self.stopped:
+            self._interrupt = None
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _reload(self) -> None:
+        ledgers = await self._services.journal.load(self.record.pipeline)
+        found = ledgers.get(self.record.name)
+        if found is not None:
+            self.ledger.record, self.ledger.version = found.record, found.version
+            self.ledger.entries, self.ledger.versions = found.entries, found.versions
+
+    # --- the diagram --------------------------------------------------------------------------------------------
+
+    async def _advance(self) -> float | None:
+        """One piece of work; seconds until there may be more (0: at once, None: on news)."""
+        if self._services.conditions.lease(self.record.pipeline) is None:
+            return None
+        if self.record.disabled:
+            return None
+        match self.record.state:
+            case State.CLOSED:
+                return await self._watch()
+            case State.TRIPPING:
+                return await self._tripping()
+            case State.OPEN:
+                return await self._open()
+            case State.HALF_OPEN:
+                return await self._half_open()
+
+    async def _watch(self) -> float | None:
+        if self.spec is None:
+            return None
+        found = self._match(self.spec)
+        if found.truth is not True:
+            return None
+        await self.trip(self.spec, "; ".join(found.reasons), _targets(found), by=None)
+        return 0.0
+
+    async def trip(self, spec: BreakerSpec, reason: str, targets: tuple[str, ...], by: str | None) -> None:
+        """closed -> tripping, written with its incident."""
+        now = self._services.clock.now()
+        account, region = await self._place()
+        shadow = diagram.is_shadow(spec.mode) and by is None
+        if not shadow:
+            self._services.conditions.wants_to_trip(spec.pipeline, account, region, now)
+        event = Trip(_trip_id(spec, now), now, reason, targets, spec, by, shadow, account=account, region=region)
+        incident = await self._services.incidents.tripped(event, checks_of(spec.condition))
+        event = replace(event, incident=incident)
+        await self._services.journal.save(self.ledger, diagram.trip(self.record, event, now))
+        self._services.meter.tripped(spec.pipeline, spec.name, "observe" if shadow else spec.mode.value)
+        who = f"by {by}: " if by else ""
+        self.report("breaker.tripped", f"{'would trip' if shadow else 'tripped'} {who}{reason}")
+        if self.record.trip is not None and self.record.trip.latched:
+            limit = spec.limits.trips_per_day
+            self.report("breaker.latched", f"trip {limit} of {limit} within 24 h: stays open until a person resets it")
+
+    async def _tripping(self) -> float | None:
+        if self._may_withdraw():
+            await self._services.journal.save(
+                self.ledger, diagram.withdrawn(self.record, self._services.clock.now()), drop=list(self.ledger.entries)
+            )
+            self.report("breaker.withdrawn", "the breach cleared before anybody approved; nothing was done")
+            return 0.0
+        index = self.record.cursor()
+        if index is not None:
+            return await self.steps.play(index)
+        await self._services.journal.save(self.ledger, diagram.confirmed(self.record, self._services.clock.now()))
+        hold = self.record.hold_until
+        self.report("breaker.opened", f"every step is in force; held until {hold:%H:%M:%S} UTC" if hold else "open")
+        return 0.0
+
+    async def _open(self) -> float | None:
+        now = self._services.clock.now()
+        record, trip = self.record, self.record.trip
+        assert trip is not None
+        if record.phase != "recover":
+            if trip.recovers_alone and record.hold_until is not None and now >= record.hold_until:
+                await self._services.journal.save(self.ledger, diagram.recovering(record, now, person=False))
+                self.report("breaker.recovering", "the hold is over")
+                return 0.0
+            return await self._drift.look()
+        index = record.cursor()
+        if index is not None and not self._lets_back_in(record.steps[index].spec):
+            return await self.steps.play(index)
+        await self._services.journal.save(self.ledger, diagram.half_open(record, now, self._limit(trip)))
+        self.report("breaker.half_opened", "restoring")
+        return 0.0
+
+    async def _half_open(self) -> float | None:
+        record, now = self.record, self._services.clock.now()
+        index = record.cursor()
+        if record.resetting:
+            return await self._reset_on(index)
+        relapse = self._relapse(now)
+        if relapse is not None:
+            await self._relapsed(relapse)
+            return 0.0
+        if index is not None:
+            undid = record.steps[index].spec.verb
+            pause = await self.steps.play(index)
+            if undid == "undo" and self.record.steps[index].ended:
+                self._fresh_eyes()
+            return pause
+        trip = record.trip
+        assert trip is not None
+        if record.trial_from is None:
+            span = self._trial_span(trip)
+            await self._services.journal.save(self.ledger, diagram.trial(record, now, span))
+            self.report("breaker.trial_began", f"everything is restored; on trial for {round(span.total_seconds())}s")
+            return 0.0
+        assert record.trial_until is not None
+        if now < record.trial_until:
+            return (record.trial_until - now).total_seconds()
+        if self._match(trip.spec).truth is False or trip.shadow:
+            await self._close("recovered: the trial passed")
+            return 0.0
+        return None  # unknown never closes; `_relapse` ends it
+
+    async def _reset_on(self, index: int | None) -> float | None:
+        """A person's reset: the steps, then closed, without a trial."""
+        if index is not None:
+            return await self.steps.play(index)
+        trip = self.record.trip
+        breach = trip is not None and self._match(trip.spec).truth is True
+        await self._close("reset by a person" + (": the breach lasts, `for` starts anew" if breach else ""))
+        return 0.0
+
+    async def _close(self, why: str) -> None:
+        trip, now = self.record.trip, self._services.clock.now()
+        assert trip is not None
+        gone = [key for key, entry in self.ledger.entries.items() if not entry.undoable]
+        self.report("breaker.closed", why)
+        await self._services.journal.save(self.ledger, diagram.close(self.record, now), drop=gone)
+        self._services.board.restart(self.record.pipeline, checks_of(trip.spec.condition), now)
+        if trip.incident is not None:
+            await self._services.incidents.resolve(trip.incident, why)
+
+    async def _relapsed(self, reason: str) -> None:
+        now = self._services.clock.now()
+        await self._services.journal.save(self.ledger, diagram.relapse(self.record, now, reason))
+        self.report("breaker.relapsed", f"{reason}: applying the trip again, the hold doubles")
+
+    def _relapse(self, now: datetime) -> str | None:
+        """Why half_open must end now, or None."""
+        record, trip = self.record, self.record.trip
+        assert trip is not None
+        found = self._match(trip.spec)
+        if found.truth is True:
+            return "relapse: " + "; ".join(found.reasons)
+        if record.trial_until is None or trip.shadow:
+            return None
+        if record.trial_from is None:
+            return "the recovery was not finished in time" if now > record.trial_until else None
+        blind = record.trial_from + BLIND_TRIALS * (record.trial_until - record.trial_from)
+        return "the trial stayed blind (unknown)" if now > blind and found.truth is None else None
+
+    # --- what transitions ask ------------------------------------------------------------------------------------
+
+    def _match(self, spec: BreakerSpec) -> Match:
+        table = self._services.board.standings(spec.pipeline, checks_of(spec.condition))
+        return evaluate(spec.condition, table)
+
+    def _may_withdraw(self) -> bool:
+        record, trip = self.record, self.record.trip
+        if trip is None or trip.by is not None or trip.spec.mode is not Mode.APPROVE:
+            return False
+        waits = any(step.gate == "approval" for step in record.steps)
+        untouched = all(entry.phase is Phase.PLANNED for entry in self.ledger.entries.values())
+        return waits and untouched and self._match(trip.spec).truth is False
+
+    def _fresh_eyes(self) -> None:
+        """Only data from after the undo counts."""
+        trip = self.record.trip
+        if trip is not None:
+            now = self._services.clock.now()
+            self._services.board.restart(self.record.pipeline, checks_of(trip.spec.condition), now)
+
+    def _lets_back_in(self, step: StepSpec) -> bool:
+        return step.verb not in ("wait", "verify", "approve")
+
+    def _trial_span(self, trip: Trip) -> timedelta:
+        hold, interval = timedelta(0), timedelta(0)
+        pipeline = self._services.pipelines(self.record.pipeline)
+        for term in terms_of(trip.spec.condition):
+            check = pipeline.checks.get(term.check) if pipeline else None
+            if check is None:
+                continue
+            bounds = [spec.critical for name, spec in check.signals.items() if term.signal in (None, name)]
+            hold = max([hold, term.hold, *(bound.hold for bound in bounds if bound is not None)])
+            interval = max(interval, check.interval)
+        return diagram.trial_span(trip.spec.recover, hold, interval)
+
+    def _limit(self, trip: Trip) -> timedelta:
+        """The steps' own time, three times over, and a trial: half_open ends by then whatever happens."""
+        own = timedelta(0)
+        for step in diagram.recovery_steps(trip.spec.recover):
+            own += parse_duration(step.params.get("for", 0))
+        return 3 * own + self._trial_span(trip) + timedelta(minutes=1)
+
+    async def _place(self) -> tuple[str, str]:
+        """Account and region, if they can be had at once; a storm is judged by them, a claim reads them again."""
+        pipeline = self._services.pipelines(self.record.pipeline)
+        if pipeline is None:
+            return "", ""
+        try:
+            async with asyncio.timeout(2):
+                return await self._services.cloud.identity(pipeline.aws)
+        except (TimeoutError, ProbeError):
+            return "", pipeline.aws.region or ""
+
+    # --- words --------------------------------------------------------------------------------------------------
+
+    def report(self, event: str, text: str) -> None:
+        """Log, feed, timeline and notices."""
+        record = self.record
+        trip = record.trip
+        fields: dict[str, Json] = {"pipeline": record.pipeline, "breaker": record.name, "state": record.state.value}
+        incident = trip.incident if trip is not None else None
+        level = "warning" if event in LOUD else "info"
+        self._services.feed.say(event, level=level, text=text, incident=incident, **fields)
+        if incident is not None:
+            self._services.incidents.note(incident, event, text, loud=event in LOUD)
+
+    def awaiting(self) -> str | None:
+        """The plan hash that an approval must name."""
+        return next((s.plan for s in self.record.steps if s.phase is StepPhase.HELD and s.plan is not None), None)
+
+
+#: Events that people are told of, beyond the timeline.
+LOUD = frozenset(
+    {
+        "action.failed",
+        "action.drifted",
+        "action.source_not_cut",
+        "action.held",
+        "breaker.latched",
+        "breaker.relapsed",
+        "breaker.opened",
+    }
+)
+
+
+def _targets(found: Match) -> tuple[str, ...]:
+    return tuple(sorted({target for _, target in found.targets}))
+
+
+def _trip_id(spec: BreakerSpec, now: datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%S}-{diagram.plan_hash(spec.key, now.isoformat())[:4]}"
