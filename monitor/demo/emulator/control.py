@@ -107,13 +107,13 @@ class Control:
         return stepfunctions.select(*_where(body), body)
 
     def _executions(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Counts by status, and the ARNs of `status` (with `arns=1`), oldest first."""
+        """Counts by status; with `arns=1` also the ARNs of `status`, oldest first, `skip` left out."""
         chosen = self._select({key: value for key, value in body.items() if key not in ("status", "limit")})
         counts = Counter(execution.status for execution in chosen)
         reply: dict[str, Any] = {"total": len(chosen), "counts": dict(counts)}
         if body.get("arns"):
-            limit = int(body["limit"]) if "limit" in body else None
-            reply["arns"] = [e.execution_arn for e in chosen if body.get("status", e.status) == e.status][:limit]
+            matching = [e.execution_arn for e in chosen if body.get("status", e.status) == e.status]
+            reply["arns"] = matching[int(body.get("skip", 0)) :]
         return reply
 
     def _finish(self, body: dict[str, Any]) -> dict[str, Any]:
