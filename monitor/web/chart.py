@@ -31,13 +31,8 @@ def draw(row: Row, now: datetime) -> Chart | None:
     points = [(at.timestamp(), value) for at, value in row.recent if math.isfinite(value)]
     if len(points) < 2:
         return None
-    bounds = [b for b in (row.warning_bound, row.critical_bound) if b is not None and math.isfinite(b)]
     values = [value for _, value in points]
-    low, high = min(values + bounds), max(values + bounds)
-    if low > 0 and low < 0.6 * high:
-        low = 0.0  # a scale that starts at zero doesn't exaggerate
-    if low == high:
-        high = low + 1
+    low, high = _scale(values, [b for b in (row.warning_bound, row.critical_bound) if b is not None])
     left, right = points[0][0], max(points[-1][0], now.timestamp())
     right = max(right, left + 1)
 
@@ -48,15 +43,31 @@ def draw(row: Row, now: datetime) -> Chart | None:
     def level(value: float) -> float:
         return HEIGHT - PAD - (value - low) / (high - low) * (HEIGHT - 2 * PAD)
 
+    def bound(value: float | None) -> float | None:
+        return None if value is None or not low <= value <= high else round(level(value), 1)
+
     pieces = _pieces(points)
     return Chart(
         lines=tuple(" ".join(f"{x},{y}" for x, y in (place(*p) for p in piece)) for piece in pieces if len(piece) > 1),
         lone=tuple(place(*piece[0]) for piece in pieces if len(piece) == 1),
         dot=place(*points[-1]) if row.value is not None else None,
-        warning=None if row.warning_bound is None else round(level(row.warning_bound), 1),
-        critical=None if row.critical_bound is None else round(level(row.critical_bound), 1),
+        warning=bound(row.warning_bound),
+        critical=bound(row.critical_bound),
         label=_label(row, values, now.timestamp() - points[0][0]),
     )
+
+
+def _scale(values: list[float], bounds: list[float]) -> tuple[float, float]:
+    """Holds all values and the bounds near them; one far away would press the line flat, so its number must do."""
+    low, high = min(values), max(values)
+    if low > 0 and low < 0.6 * high:
+        low = 0.0  # a scale that starts at zero doesn't exaggerate
+    near = sorted((b for b in bounds if math.isfinite(b)), key=lambda b: max(low - b, b - high))
+    for b in near:
+        size = max(high - low, abs(high) * 0.25)
+        if max(low - b, b - high) <= 3 * size:
+            low, high = min(low, b), max(high, b)
+    return (low, high) if high > low else (low, low + 1)
 
 
 def _pieces(points: list[tuple[float, float]]) -> list[list[tuple[float, float]]]:

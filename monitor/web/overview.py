@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.core.model import Level, Mode, Row, State
-from monitor.core.view import BreakerView, CheckView, IncidentView, SilenceView, StatusView, StepView, Surface
+from monitor.core.view import BreakerView, CheckView, IncidentView, SilenceView, StatusView, Surface
 from monitor.web.chart import Chart, draw
-from monitor.web.words import plural
+from monitor.web.words import plural, words
 
 # The page stays small whatever the daemon watches; the API has the rest.
 MAX_ROWS = 24
@@ -133,10 +133,13 @@ def verdict(status: StatusView, checks: Sequence[CheckView], breakers: Sequence[
     """The worst news first; quiet only when nothing is wrong and nothing is unknown."""
     acting = [b for b in breakers if b.mode != Mode.OBSERVE]
     parts = [
-        *_count(acting, State.TRIPPING, "breaker tripping", "breakers tripping"),
-        *_count(acting, State.OPEN, "breaker open", "breakers open"),
-        *_count(acting, State.HALF_OPEN, "breaker half open", "breakers half open"),
+        f"{count:,} {words(state)}"
+        for state in (State.TRIPPING, State.OPEN, State.HALF_OPEN)
+        if (count := sum(b.state == state for b in acting))
     ]
+    if parts:
+        noun = "breaker" if parts[0].startswith("1 ") else "breakers"
+        parts[0] = parts[0].replace(" ", f" {noun} ", 1)
     levels = {level: sum(c.level == level for c in checks) for level in Level}
     told = [
         f"{plural(levels[level], 'check')} {level.value}"
@@ -144,7 +147,7 @@ def verdict(status: StatusView, checks: Sequence[CheckView], breakers: Sequence[
         if levels[level]
     ]
     if not status.ready:
-        return Verdict(Level.UNKNOWN, "Not ready", _sentence([*status.not_ready, *parts, *told]))
+        return Verdict(Level.UNKNOWN, "Not ready", _sentence([*parts, *told]))
     if parts or levels[Level.CRITICAL]:
         title = parts or [told.pop(0)]
         return Verdict(Level.CRITICAL, _sentence(title), _sentence(told))
@@ -155,16 +158,6 @@ def verdict(status: StatusView, checks: Sequence[CheckView], breakers: Sequence[
         return Verdict(Level.UNKNOWN, "Nothing is watched", "No check is configured.")
     detail = f"{plural(len(checks), 'check')} ok, {plural(len(acting), 'armed breaker')} closed."
     return Verdict(Level.OK, "All quiet", detail)
-
-
-def held_steps(breaker: BreakerView) -> list[StepView]:
-    """The steps that an approval lets go on."""
-    return [step for step in breaker.steps if step.gate == "approval"]
-
-
-def _count(breakers: Sequence[BreakerView], state: State, one: str, many: str) -> list[str]:
-    count = sum(b.state == state for b in breakers)
-    return [plural(count, one, many)] if count else []
 
 
 def _sentence(parts: Sequence[str]) -> str:

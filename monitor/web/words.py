@@ -58,14 +58,16 @@ def number(value: float) -> str:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A number with its unit, spans and bytes in the unit that fits; a dash when there is none."""
+    """A number with its unit, spans and bytes in the unit that fits; words when there is none."""
     if value is None:
-        return "–"
+        return "no reading"
     if unit in _SECONDS and abs(value) >= 120:
         return span(value)
     if unit in _BYTES:
         return _bytes(value)
     text = number(value)
+    if unit.startswith("1/"):
+        return text + unit[1:]
     return text if unit in _BARE else f"{text} {unit}"
 
 

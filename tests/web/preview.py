@@ -1,4 +1,4 @@
-"""Serves the sample daemon on loopback, to look at the page: `python tests/web/preview.py [PORT] [calm|storm|empty]`."""
+"""Serves the sample daemon on loopback: `PYTHONPATH=. python tests/web/preview.py [PORT] [full|calm|storm|empty]`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,8 @@ import asyncio
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 from aiohttp import web
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
-
 from conftest import NOW, TOKEN, FakeSurface, sample_metrics
 
 from monitor.core.model import Level, State
@@ -37,8 +33,8 @@ class Preview(FakeSurface):
             self.view_incidents, self.view_silences = self.view_incidents[2:], []
         if variant == "storm":
             self.change_status(
-                storm="4 of 5 pipelines in us-east-1 want to trip", actions_enabled=False, actions_reason="drill by ana",
-                config_ok=False, config_error="etl.yaml:14:5: checks.dlq.intervall: unknown key; did you mean interval?",
+                storm="4 of 5 pipelines in us-east-1 trip", actions_enabled=False, actions_reason="drill, by ana",
+                config_ok=False, config_error="etl.yaml:14:5: checks.dlq.intervall: unknown key (interval?)",
                 ready=False, not_ready=("the store can't be written: disk full",),
             )  # fmt: skip
         if variant == "empty":

@@ -138,6 +138,7 @@
       const { name, type, value } = field;
       if (!name || name === "token") continue;
       if (name.startsWith("match.")) (sent.matchers ??= {})[name.slice(6)] = value;
+      else if (name.startsWith("bool.")) sent[name.slice(5)] = value === "true";
       else if (type === "checkbox") { if (field.checked) sent[name] = true; }
       else if (value !== "") sent[name] = value;
     }
