@@ -152,7 +152,7 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
         return Receipt(
             change=change, verified=False, detail="interrupted before: it may have been made, and is not repeated"
         )
-    before = ctx.memory["before"] if "before" in ctx.memory else live
+    before = live if change.property is not None else ctx.memory.get("before", live)
     await ctx.remember(calling=True, before=before)
     try:
         await _call(params.service, params.operation, params.parameters, ctx)

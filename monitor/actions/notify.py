@@ -30,7 +30,7 @@ class NotifyParams(Params):
 
 def plan(params: NotifyParams, now: datetime) -> Change:
     """Pure; names no URL."""
-    where = f"{len(params.urls)} channels" if params.urls else "the pipeline's channels"
+    where = _channels(len(params.urls)) if params.urls else "the pipeline's channels"
     return Change(
         action="notify",
         resource="notify",
@@ -56,8 +56,12 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
     if urls and len(failures) >= len(urls):
         raise ActionError(Reason.UNAVAILABLE, f"no channel took the notice: {'; '.join(failures)[:300]}")
     await ctx.remember(sent=True)
-    detail = f"{len(failures)} channels failed: {'; '.join(failures)[:300]}" if failures else "sent"
+    detail = f"{_channels(len(failures))} failed: {'; '.join(failures)[:300]}" if failures else "sent"
     return Receipt(change=change, changed=True, verified=not failures, detail=detail)
+
+
+def _channels(count: int) -> str:
+    return "one channel" if count == 1 else f"{count} channels"
 
 
 def _body(message: str, trip: TripInfo) -> str:

@@ -1,0 +1,58 @@
+"""A fake AWS whose every request is held against the SDK's own service models and the action's permissions."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+
+from monitor.plugin import Action
+from monitor.testing import Call, FakeAws
+
+#: Where IAM's prefix differs from the service's name.
+IAM = {"stepfunctions": "states"}
+
+
+class Models:
+    """The SDK's service models, loaded once each."""
+
+    def __init__(self) -> None:
+        self._loader, self._known = Loader(), dict[str, ServiceModel]()
+
+    def fault(self, call: Call) -> str:
+        """What the SDK finds wrong with a request; empty if nothing."""
+        service, operation = call.name.split(".")
+        if service not in self._known:
+            self._known[service] = ServiceModel(self._loader.load_service_model(service, "service-2"), service)
+        shape = self._known[service].operation_model(operation).input_shape
+        if shape is None:
+            return "takes nothing" if call.params else ""
+        report = ParamValidator().validate(dict(call.params), shape)
+        return report.generate_report() if report.has_errors() else ""
+
+
+@pytest.fixture(scope="session")
+def models() -> Models:
+    """Shared: loading takes a while."""
+    return Models()
+
+
+@pytest.fixture
+def fake(models: Models) -> Iterator[Callable[..., FakeAws]]:
+    """`fake(replies, action=ACTION, ...)`: a FakeAws; when the test ends its requests must have been valid."""
+    made: list[tuple[FakeAws, Action[Any] | None]] = []
+
+    def make(*args: Any, action: Action[Any] | None = None, **options: Any) -> FakeAws:
+        made.append((FakeAws(*args, **options), action))
+        return made[-1][0]
+
+    yield make
+    for aws, action in made:
+        for call in aws.calls:
+            assert models.fault(call) == "", f"{call.name}: {models.fault(call)}"
+            if action is not None and action.permissions:
+                service, operation = call.name.split(".")
+                permission = f"{IAM.get(service, service)}:{operation}"
+                assert permission in action.permissions, f"{action.name} calls {permission} without declaring it"

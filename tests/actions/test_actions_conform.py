@@ -1,0 +1,29 @@
+"""Every shipped action keeps the contract of the plugin room."""
+
+import pytest
+
+from monitor.actions import ACTIONS
+from monitor.plugin import Risk
+from monitor.testing import assert_action_conforms
+
+NAMES = [
+    "disable_rule", "enable_rule", "stop_executions", "set_lambda_concurrency", "set_event_source", "redrive_queue",
+    "set_parameter", "notify", "aws_call",
+]  # fmt: skip
+
+
+def test_the_list_names_each_action_once():
+    """What is not in the list does not exist for the product."""
+    assert [action.name for action in ACTIONS] == NAMES
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+async def test_an_action_conforms(action):
+    """Declarations are whole, the example parses, the plan is pure and plain JSON."""
+    await assert_action_conforms(action)
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_what_cannot_be_undone_is_not_called_reversible(action):
+    """The risk of an action without an undo is not `reversible`: a gate relies on it."""
+    assert (action.undo is None) <= (action.risk is not Risk.REVERSIBLE)
