@@ -26,6 +26,7 @@ from monitor.core.standing import Standing
 Truth = bool | None
 Key = tuple[str, str, str]
 Vector = tuple[Truth, ...]
+Own = dict[str, Standing]
 
 _MAX_REASONS = 20
 
@@ -43,7 +44,7 @@ def evaluate(condition: Condition, standings: Mapping[Key, Standing]) -> Match:
     """Judge a condition against standings keyed (check, signal, target)."""
     terms = tuple(_terms(condition))
     checks = tuple(dict.fromkeys(term.check for term in terms))
-    by_check = {check: _vectors(check, terms, standings) for check in checks}
+    by_check = {check: _vectors(check, terms, own) for check, own in _by_target(checks, standings).items()}
     best = {check: _maximal(set(vectors)) for check, vectors in by_check.items()}
     if not any(_truth(condition, choice) is True for choice in _assignments(checks, best)):
         possible = any(_truth(condition, choice) is None for choice in _assignments(checks, best))
@@ -55,7 +56,8 @@ def evaluate(condition: Condition, standings: Mapping[Key, Standing]) -> Match:
             told = _contribution(condition, terms, check, {**best, check: frozenset({vector})})
             if told:
                 targets.update((check, name) for name in names)
-                reasons.update((f"{_term(terms[i])} on {name}", None) for name in names for i in told)
+                shown = names[:_MAX_REASONS]
+                reasons.update((f"{_term(terms[i])} on {name}", None) for name in shown for i in told)
     return Match(True, frozenset(targets), tuple(reasons)[:_MAX_REASONS])
 
 
@@ -97,23 +99,28 @@ def _term(term: Term) -> str:
     return f"{name} {term.level}{hold}"
 
 
-def _vectors(check: str, terms: tuple[Term, ...], standings: Mapping[Key, Standing]) -> dict[Vector, list[str]]:
+def _by_target(checks: tuple[str, ...], standings: Mapping[Key, Standing]) -> dict[str, dict[str, Own]]:
+    """Check -> target -> signal -> standing, for these checks, in one pass."""
+    found: dict[str, dict[str, Own]] = {check: {} for check in checks}
+    for (check, signal, target), standing in standings.items():
+        if check in found:
+            found[check].setdefault(target, {})[signal] = standing
+    return found
+
+
+def _vectors(check: str, terms: tuple[Term, ...], targets: Mapping[str, Own]) -> dict[Vector, list[str]]:
     """The truths of all terms on each target of `check` (False where a term is another check's), targets grouped."""
-    signals: dict[str, dict[str, Standing]] = {}
-    for (owner, signal, target), standing in standings.items():
-        if owner == check:
-            signals.setdefault(target, {})[signal] = standing
-    known = {signal for own in signals.values() for signal in own}
-    if not signals:
+    if not targets:
         return {tuple(None if term.check == check else False for term in terms): []}
+    known = {signal for own in targets.values() for signal in own}
     grouped: dict[Vector, list[str]] = {}
-    for target in sorted(signals):
-        vector = tuple(term.check == check and _holds(term, signals[target], known) for term in terms)
+    for target in sorted(targets):
+        vector = tuple(term.check == check and _holds(term, targets[target], known) for term in terms)
         grouped.setdefault(vector, []).append(target)
     return grouped
 
 
-def _holds(term: Term, own: Mapping[str, Standing], known: set[str]) -> Truth:
+def _holds(term: Term, own: Own, known: set[str]) -> Truth:
     seconds = term.hold.total_seconds()
     if term.signal is None:
         return _at_least(1, [standing.holds(term.level, seconds) for standing in own.values()])

@@ -204,7 +204,7 @@ def test_against_every_assignment(condition: Condition, seen: World) -> None:
     choices = [sorted({t for c, _, t in seen if c == check}) or [None] for check in checks]
     best, targets = 0.0, set()
     for picked in product(*choices):
-        chosen = dict(zip(checks, picked, strict=True))
+        chosen: dict[str, str | None] = dict(zip(checks, picked, strict=True))
         best = max(best, _value(condition, seen, chosen))
         targets |= _carried(condition, seen, chosen)
     match = evaluate(condition, seen)

@@ -233,6 +233,14 @@ def test_an_older_period_is_no_datapoint() -> None:
     assert bench.run(300, at=START - timedelta(minutes=1)).level is OK
 
 
+def test_an_older_period_corrects_nothing() -> None:
+    """A good point from the past does not overwrite the newest bad one."""
+    bench = Bench(crit(**ABOVE, datapoints=2, of=2))
+    bench.run(300, at=START)
+    bench.run(1, at=START - timedelta(minutes=1))
+    assert bench.run(300, at=START + timedelta(minutes=1)).level is CRITICAL
+
+
 def test_for_runs_on_while_a_period_is_read_again() -> None:
     """`for:` asks how long the newest value has been bad, and it still is the newest."""
     bench = Bench(crit(hold=20, **ABOVE))
@@ -267,6 +275,15 @@ def test_a_gap_never_clears_a_level() -> None:
     bench = Bench(crit(**ABOVE, clear=CLEAR))
     bench.run(300)
     assert bench.run(150, gap=86_400.0).level is CRITICAL
+
+
+def test_a_gap_never_restarts_the_clear_timer() -> None:
+    """What was seen cleared before a day away still counts; the day itself does not."""
+    bench = Bench(crit(**ABOVE, clear=Clear(below=100.0, hold=timedelta(seconds=60))))
+    bench.runs(300, 50, 50, 50)
+    bench.run(50, gap=86_400.0)
+    assert (bench.state.critical.under, bench.state.level) == (20.0, CRITICAL)
+    assert bench.runs(50, 50, 50, 50) == [CRITICAL, CRITICAL, CRITICAL, OK]
 
 
 def test_a_gap_never_clears_an_m_of_n_level_that_still_breaches() -> None:
