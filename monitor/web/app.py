@@ -30,6 +30,7 @@ def make_app(surface: Surface, metrics: Metrics, settings: WebSettings) -> web.A
     app[SETTINGS] = settings
     app[events.STREAMS] = set()
     app[events.STOPPING] = asyncio.Event()
+    app[page.PRESS] = asyncio.Lock()
     app[page.SITE] = page.Site.load()
     table = routes.table()
     app[routes.DOCUMENT] = json.dumps(openapi.document(table, settings.version)).encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,8 @@ from monitor.web.chart import Chart, draw
 from monitor.web.words import plural, words
 
 # The page stays small whatever the daemon watches; the API has the rest.
-MAX_ROWS = 24
+MAX_ROWS = 24  # of one check
+MAX_PAGE_ROWS = 300  # of all, given out worst check first
 MAX_CHECKS = 200
 MAX_BREAKERS = 200
 MAX_TARGETS = 12
@@ -102,29 +103,52 @@ class Limits:
 _STATES = {State.TRIPPING: 0, State.OPEN: 1, State.HALF_OPEN: 2, State.CLOSED: 3}
 
 
-def overview(surface: Surface, commands: bool) -> Overview:
-    """Copies what the page needs out of the surface; touches nothing afterwards."""
-    status, checks, breakers = surface.status(), surface.checks(), surface.breakers()
-    incidents = sorted(surface.incidents(), key=lambda i: i.opened_at, reverse=True)
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The surface's values at one moment; nothing in it changes any more, so a thread may work on it."""
+
+    status: StatusView
+    rows: tuple[Row, ...]
+    checks: tuple[CheckView, ...]
+    breakers: tuple[BreakerView, ...]
+    incidents: tuple[IncidentView, ...]
+    silences: tuple[SilenceView, ...]
+
+
+def snapshot(surface: Surface) -> Snapshot:
+    """Cheap: copies references only. Belongs in the event loop, where the engine can't change things meanwhile."""
+    return Snapshot(
+        status=surface.status(),
+        rows=tuple(surface.rows()),
+        checks=tuple(surface.checks()),
+        breakers=tuple(surface.breakers()),
+        incidents=tuple(surface.incidents()),
+        silences=tuple(surface.silences()),
+    )
+
+
+def overview(seen: Snapshot, commands: bool) -> Overview:
+    """Sorts, cuts and draws. Pure."""
+    status = seen.status
+    incidents = sorted(seen.incidents, key=lambda i: i.opened_at, reverse=True)
     breakers = sorted(
-        breakers, key=lambda b: (_STATES[b.state], b.mode == Mode.OBSERVE, b.severity, b.pipeline, b.name)
+        seen.breakers, key=lambda b: (_STATES[b.state], b.mode == Mode.OBSERVE, b.severity, b.pipeline, b.name)
     )
     shown = breakers[:MAX_BREAKERS]
-    checks = sorted(checks, key=lambda c: (-c.level.rank, c.pipeline, c.name))
-    rows: Mapping[tuple[str, str], list[Row]] = _by_check(surface)
+    checks = sorted(seen.checks, key=lambda c: (-c.level.rank, c.pipeline, c.name))
     return Overview(
         status=status,
         verdict=verdict(status, checks, breakers),
-        commands=commands and status.mutations_enabled,
+        commands=commands,
         pipelines=_pipelines(status, checks, breakers),
         active=tuple(b for b in shown if _needs_attention(b)),
         quiet=tuple(b for b in shown if not _needs_attention(b)),
         more_breakers=len(breakers) - len(shown),
-        checks=tuple(_panel(c, rows.get((c.pipeline, c.name), []), status.now) for c in checks[:MAX_CHECKS]),
+        checks=_panels(checks[:MAX_CHECKS], seen.rows, status.now),
         more_checks=max(0, len(checks) - MAX_CHECKS),
         open_incidents=tuple(i for i in incidents if i.resolved_at is None),
         resolved=tuple(i for i in incidents if i.resolved_at is not None)[:MAX_RESOLVED],
-        silences=tuple(sorted(surface.silences(), key=lambda s: s.until)),
+        silences=tuple(sorted(seen.silences, key=lambda s: s.until)),
         limits=Limits(),
     )
 
@@ -169,17 +193,19 @@ def _needs_attention(breaker: BreakerView) -> bool:
     return breaker.state != State.CLOSED or breaker.latched or breaker.orphaned or breaker.approval is not None
 
 
-def _by_check(surface: Surface) -> dict[tuple[str, str], list[Row]]:
+def _panels(checks: Sequence[CheckView], rows: Sequence[Row], now: datetime) -> tuple[CheckPanel, ...]:
     found: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in surface.rows():
+    for row in rows:
         found[row.pipeline, row.check].append(row)
-    return found
-
-
-def _panel(check: CheckView, rows: list[Row], now: datetime) -> CheckPanel:
-    # Stable: rows of one level stay in the engine's order, so lines don't jump between refreshes.
-    rows = sorted(rows, key=lambda r: (-r.level.rank, not r.pending))
-    return CheckPanel(check, tuple(SignalPanel(r, draw(r, now)) for r in rows[:MAX_ROWS]), max(0, len(rows) - MAX_ROWS))
+    left, panels = MAX_PAGE_ROWS, []
+    for check in checks:
+        # Stable: rows of one level stay in the engine's order, so lines don't jump between refreshes.
+        own = sorted(found[check.pipeline, check.name], key=lambda r: (-r.level.rank, not r.pending))
+        shown = own[: min(MAX_ROWS, max(left, 1))]
+        left -= len(shown)
+        drawn = tuple(SignalPanel(row, draw(row, now)) for row in shown)
+        panels.append(CheckPanel(check, drawn, len(own) - len(shown)))
+    return tuple(panels)
 
 
 def _pipelines(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import jinja2
 from aiohttp import web
 
 from monitor.web.errors import Refused
-from monitor.web.overview import Overview, overview
+from monitor.web.overview import Snapshot, overview, snapshot
+from monitor.web.probes import accepts_gzip
 from monitor.web.settings import SETTINGS, SURFACE
 from monitor.web.words import FILTERS
 
@@ -55,10 +57,15 @@ class Site:
         templates.filters.update(FILTERS)
         return cls(templates, {path.name: _asset(path) for path in sorted((_HERE / "static").iterdir())})
 
-    def render(self, template: str, view: Overview) -> str:
-        """HTML. Pure, so that it may run in a thread."""
-        return self.templates.get_template(template).render(view=view, assets=self.assets)
+    def render(self, template: str, seen: Snapshot, *, commands: bool, packed: bool) -> bytes:
+        """HTML, gzipped when `packed`. Pure, so that it may run in a thread."""
+        view = overview(seen, commands)
+        html = self.templates.get_template(template).render(view=view, assets=self.assets).encode()
+        return gzip.compress(html, 1, mtime=0) if packed else html
 
+
+#: One page is rendered at a time: many open browsers share one thread, not all of them.
+PRESS = web.AppKey("press", asyncio.Lock)
 
 #: The site of an application.
 SITE = web.AppKey("site", Site)
@@ -89,9 +96,14 @@ async def static(request: web.Request) -> web.Response:
 
 async def _page(request: web.Request, template: str) -> web.Response:
     # The values are copied here, in the loop; the rendering may then take its time in a thread without delaying anyone.
-    view = overview(request.app[SURFACE], request.app[SETTINGS].token is not None)
-    html = await asyncio.to_thread(request.app[SITE].render, template, view)
-    return web.Response(text=html, content_type="text/html")
+    packed = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+    site = request.app[SITE]
+    async with request.app[PRESS]:
+        seen = snapshot(request.app[SURFACE])
+        commands = bool(request.app[SETTINGS].token) and seen.status.mutations_enabled
+        html = await asyncio.to_thread(site.render, template, seen, commands=commands, packed=packed)
+    headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
+    return web.Response(body=html, content_type="text/html", charset="utf-8", headers=headers)
 
 
 def _asset(path: Path) -> Asset:
