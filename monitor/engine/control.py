@@ -12,7 +12,7 @@ from monitor.core.breaker import Trip
 from monitor.core.change import Phase
 from monitor.core.condition import checks_of
 from monitor.core.model import State
-from monitor.core.spec import Combine, RecoverSpec
+from monitor.core.spec import RecoverSpec
 from monitor.core.view import Outcome
 from monitor.engine.services import Services
 from monitor.engine.worker import Worker
@@ -137,7 +137,7 @@ class Control:
         base = worker.spec
         if base is None:
             return Outcome(False, f"{worker.record.key} is no longer configured: restore its file to undo")
-        spec = replace(base, on_trip=(), recover=RecoverSpec(), condition=base.condition or Combine(1, ()))
+        spec = replace(base, on_trip=(), recover=RecoverSpec())
         event = Trip(left[-1].key.split("/")[2], now, f"undo of abandoned changes by {by}", (), spec, by)
         opened = diagram.confirmed(diagram.trip(worker.record, event, now), now)
         record = replace(diagram.recovering(opened, now, person=True), trips=worker.record.trips)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -421,8 +420,3 @@ class Engine:
         """When each check runs next."""
         now, tick = self._outside.clock.now(), self._outside.clock.tick()
         return {k: now + timedelta(seconds=max(0.0, s.due - tick)) for k, s in self.scheduler.slots.items()}
-
-    async def settled(self) -> None:
-        """Until every check ended once (for one-round commands)."""
-        while not self.scheduler.first_round_done():
-            await asyncio.sleep(0.05)

@@ -18,7 +18,7 @@ from monitor.engine.views import breaker_view
 from monitor.plugin import Registry
 
 #: How long a command may wait for the worker's safe point (a call in flight ends by its own deadline).
-PATIENCE = 45.0
+PATIENCE = 25.0
 
 Reload = Callable[[str], Awaitable[Outcome]]
 

@@ -9,7 +9,7 @@ from monitor.core.breaker import Breaker, StepState, Trip
 from monitor.core.change import Entry, Phase
 from monitor.core.condition import describe
 from monitor.core.model import Severity
-from monitor.core.spec import BreakerSpec, StepSpec
+from monitor.core.spec import BreakerSpec, Combine, StepSpec
 from monitor.core.view import BreakerView, ChangeView, StepView
 from monitor.engine import planning
 from monitor.engine.acting import Progress
@@ -52,8 +52,6 @@ def breaker_view(worker: Worker, registry: Registry, now: datetime) -> BreakerVi
 
 
 def _gone(record: Breaker) -> BreakerSpec:
-    from monitor.core.spec import Combine
-
     return BreakerSpec(record.pipeline, record.name, Severity.SEV3, Combine(1, ()))
 
 
@@ -64,7 +62,7 @@ def _plan(registry: Registry, spec: BreakerSpec | None, trip: Trip | None, now: 
 
 
 def _step(worker: Worker, registry: Registry, step: StepState, now: datetime) -> StepView:
-    record, trip = worker.record, worker.record.trip
+    trip = worker.record.trip
     assert trip is not None, "a playbook runs for a trip"
     entries = _entries(worker, step.spec, trip)
     return StepView(

@@ -1,0 +1,334 @@
+"""The composition root: one straight line from settings to a running daemon, taken down in reverse.
+
+The only module that may import everything. It decides nothing; it hands each room what it needs from the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import aiohttp
+import structlog
+from aiohttp import web as http
+
+from checks import KINDS
+from monitor import __version__
+from monitor.actions import ACTIONS
+from monitor.aws.cloud import Aws
+from monitor.aws.operations import Operations
+from monitor.aws.secrets import SecretResolver
+from monitor.aws.settings import AwsSettings
+from monitor.config import ConfigError, Loaded, load
+from monitor.core.model import Mode, Severity
+from monitor.core.ports import Clock, Store
+from monitor.core.spec import AwsSpec, Pipeline
+from monitor.core.view import Outcome
+from monitor.engine.clock import SystemClock
+from monitor.engine.engine import Engine, EngineSettings, Outside
+from monitor.engine.gates import GATE_NAMES
+from monitor.engine.killswitch import ReadParameter
+from monitor.engine.scheduler import Pace
+from monitor.engine.services import Guard
+from monitor.engine.supervisor import Supervisor
+from monitor.engine.surface import EngineSurface
+from monitor.engine.watch import watch_files
+from monitor.notices import Channels, Notice, Outbox
+from monitor.plugin import ActionError, Reads, Registry, Writes
+from monitor.settings import Settings
+from monitor.store import open_store
+from monitor.telemetry import Instruments, Redactor, SurfaceCollector, configure_logging
+from monitor.web import WebSettings, make_app
+
+log = structlog.get_logger(__name__)
+
+KIND_POINTS, ACTION_POINTS = "tripswitch.checks", "tripswitch.actions"
+
+
+class StartError(Exception):
+    """The daemon can't start; the text says what to do."""
+
+
+def registry() -> Registry:
+    """Every kind and action: the shipped ones and those of installed packages. Raises StartError on a name clash."""
+    kinds = {check.kind: check for check in KINDS}
+    actions = {action.name: action for action in ACTIONS}
+    for group, found in ((KIND_POINTS, kinds), (ACTION_POINTS, actions)):
+        for point in entry_points(group=group):
+            if point.name in found:
+                raise StartError(f"{point.value} brings a second {point.name!r}; uninstall one of the two")
+            found[point.name] = point.load()
+    return Registry(kinds, actions)
+
+
+def read_config(paths: Sequence[Path], environ: Mapping[str, str], known: Registry) -> Loaded:
+    """Load and validate pipeline files, offline. Raises ConfigError."""
+    return load(paths, known, environ, Operations())
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What a daemon is started with. `store` and `clock` are given by tests, else made from the settings."""
+
+    paths: tuple[Path, ...]
+    settings: Settings
+    environ: Mapping[str, str]
+    registry: Registry
+    store: Store | None = None
+    clock: Clock | None = None
+
+
+class Cloud:
+    """AWS as the engine wants it, with identities remembered: an account does not change under a role."""
+
+    def __init__(self, aws: Aws) -> None:
+        self._aws = aws
+        self._known: dict[AwsSpec, tuple[str, str]] = {}
+
+    def reads(self, spec: AwsSpec) -> Reads:
+        """Reads in the pipeline's place."""
+        return self._aws.reads(spec)
+
+    def writes(self, spec: AwsSpec, guard: Guard) -> Writes:
+        """Guarded writes in the pipeline's place."""
+        return self._aws.writes(spec, guard)
+
+    async def identity(self, spec: AwsSpec) -> tuple[str, str]:
+        """(account id, region). Raises ProbeError until it was known once."""
+        if spec not in self._known:
+            self._known[spec] = await self._aws.identity(spec)
+        return self._known[spec]
+
+    def broken(self) -> dict[tuple[str, str], str]:
+        """Places where the daemon's identity, or several services at once, stopped working."""
+        services: dict[tuple[str, str], list[str]] = {}
+        found: dict[tuple[str, str], str] = {}
+        for one in self._aws.health():
+            place = (one.account_id, one.aws_region)
+            if one.aws_service == "":
+                found[place] = f"AWS refuses the daemon's identity ({one.reason}: {one.detail})"
+            else:
+                services.setdefault(place, []).append(one.aws_service)
+        for place, names in services.items():
+            if len(names) >= 2:
+                found.setdefault(place, f"no answer from {', '.join(sorted(names))}")
+        return found
+
+
+async def serve(boot: Boot, ready: Callable[[str], Awaitable[None]] | None = None) -> int:
+    """Run the daemon until SIGTERM or SIGINT; 0 after a clean end. Raises ConfigError, StartError."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with daemon(boot) as running:
+        if ready is not None:
+            await ready(running.url)
+        await stop.wait()
+        log.info("daemon.stopping", grace=boot.settings.grace.total_seconds())
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A daemon that runs."""
+
+    engine: Engine
+    surface: EngineSurface
+    url: str
+
+
+@asynccontextmanager
+async def daemon(boot: Boot) -> AsyncIterator[Running]:
+    """Everything up in order; on leaving, the shutdown ladder within the grace period."""
+    settings, environ = boot.settings, boot.environ
+    redactor = Redactor()
+    configure_logging(settings.log_format, settings.log_level, redactor)
+    clock = boot.clock or SystemClock()
+    loaded = await asyncio.to_thread(read_config, boot.paths, environ, boot.registry)
+    _refuse_forgetful(settings.store, loaded.pipelines)
+    async with AsyncExitStack() as stack:
+        supervisor = Supervisor()
+        instruments = Instruments(__version__)
+        instruments.declare(loaded.pipelines, GATE_NAMES)
+        store = boot.store or open_store(settings.store, clock)
+        await store.open()
+        stack.push_async_callback(store.close)
+        aws = Aws(_aws_settings(settings), clock, instruments, supervisor.spawn)
+        await aws.open()
+        stack.push_async_callback(aws.close)
+        cloud = Cloud(aws)
+        session = aiohttp.ClientSession()
+        stack.push_async_callback(session.close)
+        secrets = SecretResolver(environ, lambda: aws.reads(AwsSpec()), clock)
+        channels = Channels(secrets, lambda: session, _sns(cloud), clock)
+        outbox = Outbox(channels, (), instruments)
+        supervisor.spawn("outbox", outbox.run())
+        token = await _token(settings, secrets, redactor)
+        outside = Outside(
+            clock=clock,
+            store=store,
+            meter=instruments,
+            registry=boot.registry,
+            cloud=cloud,
+            notify=channels.send,
+            post=_poster(outbox, lambda name: engine.pipeline(name)),  # noqa: PLW0108 (the engine is made below)
+            broken_places=cloud.broken,
+            read_parameter=_parameter_reader(cloud),
+        )
+        engine = Engine(outside, supervisor, _engine_settings(settings, token is not None))
+        reload = Reload(boot, engine, instruments)
+        surface = EngineSurface(engine, store, clock, boot.registry, reload.run)
+        reload.took(loaded, clock)
+        metrics = SurfaceCollector(surface, instruments)
+        url = await _listen(make_app(surface, metrics.render, WebSettings(token, __version__)), settings, stack)
+        await engine.start(loaded.pipelines)
+        stack.push_async_callback(engine.released)
+        stack.push_async_callback(supervisor.shutdown, settings.grace.total_seconds() * 0.7)
+        stack.push_async_callback(outbox.stop, 2.0)
+        stack.push_async_callback(engine.stop)
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGHUP, lambda: supervisor.spawn("reload", reload.run("SIGHUP"))
+        )
+        supervisor.forever("watch", lambda: watch_files(boot.paths, lambda: reload.run("a changed file")))
+        log.info("daemon.listening", url=url, mutating=token is not None)
+        yield Running(engine, surface, url)
+
+
+class Reload:
+    """Reads the configuration again: a good one is taken whole, a bad one changes nothing."""
+
+    def __init__(self, boot: Boot, engine: Engine, instruments: Instruments) -> None:
+        self._boot = boot
+        self._engine = engine
+        self._instruments = instruments
+        self._one_at_a_time = asyncio.Lock()
+
+    def took(self, loaded: Loaded, clock: Clock) -> None:
+        """Record a configuration that is in force from now on."""
+        now = clock.now()
+        self._engine.config = replace(self._engine.config, ok=True, error="", at=now, documents=loaded.documents)
+        self._instruments.declare(loaded.pipelines, GATE_NAMES)
+        self._instruments.reloaded(True, now)
+
+    async def run(self, by: str) -> Outcome:
+        """The outcome names every problem of a rejected configuration."""
+        async with self._one_at_a_time:
+            boot, engine = self._boot, self._engine
+            clock = engine.services.clock
+            try:
+                loaded = await asyncio.to_thread(read_config, boot.paths, boot.environ, boot.registry)
+                _refuse_forgetful(boot.settings.store, loaded.pipelines)
+            except (ConfigError, StartError) as error:
+                engine.config = replace(engine.config, ok=False, error=str(error))
+                self._instruments.reloaded(False, clock.now())
+                engine.feed.say("config.rejected", level="error", by=by, text=str(error))
+                return Outcome(False, str(error), {"rejected": True})
+            await engine.reconfigure(loaded.pipelines)
+            self.took(loaded, clock)
+            names = sorted(p.name for p in loaded.pipelines)
+            engine.feed.say("config.reloaded", by=by, pipelines=names)
+            return Outcome(True, f"reloaded {len(names)} pipelines", {"pipelines": names})
+
+
+def _refuse_forgetful(store: str, pipelines: Sequence[Pipeline]) -> None:
+    """A daemon that forgets what it changed must not change anything."""
+    acting = [b.key for p in pipelines for b in p.breakers.values() if b.mode is not Mode.OBSERVE]
+    if store.startswith("memory:") and acting:
+        raise StartError(
+            f"store memory: forgets what {acting[0]} changed; use sqlite:///FILE, or set every breaker to mode: observe"
+        )
+
+
+def _aws_settings(settings: Settings) -> AwsSettings:
+    return AwsSettings(
+        endpoint_url=settings.endpoint,
+        read_share=settings.read_share,
+        # One call must end well within the grace period.
+        deadline=min(timedelta(seconds=20), settings.grace * 0.6),
+        max_connections=max(10, settings.concurrency),
+    )
+
+
+def _engine_settings(settings: Settings, mutations: bool) -> EngineSettings:
+    return EngineSettings(
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        version=__version__,
+        actions_on=settings.actions == "on",
+        kill_file=settings.kill_file,
+        mutations_enabled=mutations,
+        pace=Pace(concurrency=settings.concurrency),
+    )
+
+
+async def _token(settings: Settings, secrets: SecretResolver, redactor: Redactor) -> str | None:
+    """The bearer token; without one (or when its reference can't be resolved) commands over HTTP are off."""
+    if settings.token is None:
+        return None
+    try:
+        token = await secrets.resolve(settings.token.get_secret_value())
+    except ActionError as error:
+        log.error("token.unresolved", reason=error.reason.value, detail=error.detail, effect="commands are off")
+        return None
+    redactor.add(token)
+    return token
+
+
+def _poster(
+    outbox: Outbox, pipeline: Callable[[str], Pipeline | None]
+) -> Callable[[str, Severity, str, str, str], None]:
+    def post(name: str, severity: Severity, key: str, title: str, body: str) -> None:
+        found = pipeline(name)
+        incident, _, rest = key.partition(" ")
+        outbox.post(Notice(incident, rest or key, severity, title, body), found.notify if found else ())
+
+    return post
+
+
+def _parameter_reader(cloud: Cloud) -> Callable[[AwsSpec, str], ReadParameter]:
+    def of(spec: AwsSpec, name: str) -> ReadParameter:
+        async def read() -> str:
+            reply = await cloud.reads(spec).call("ssm", "GetParameter", Name=name)
+            return str(reply["Parameter"]["Value"])
+
+        return read
+
+    return of
+
+
+def _sns(cloud: Cloud) -> Callable[[str, str, str], Awaitable[None]]:
+    async def permit(aws_service: str, operation: str, seconds: float) -> None:
+        """Notices are exempt from the gates."""
+
+    async def publish(topic: str, subject: str, message: str) -> None:
+        region = topic.split(":")[3] if topic.count(":") >= 5 else None
+        writes = cloud.writes(AwsSpec(region=region or None), permit)
+        await writes.mutate("sns", "Publish", idempotent=False, TopicArn=topic, Subject=subject, Message=message)
+
+    return publish
+
+
+async def _listen(app: http.Application, settings: Settings, stack: AsyncExitStack) -> str:
+    """Serve, and say where (a port of 0 is chosen by the system). Raises StartError."""
+    host, port = settings.address
+    runner = http.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = http.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise StartError(
+            f"can't listen on {settings.listen}: {error.strerror} (choose another with --listen)"
+        ) from error
+    bound = runner.addresses[0][1]
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 (comparison, not a bind)
+    return f"http://{shown}:{bound}"
