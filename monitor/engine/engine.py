@@ -283,19 +283,18 @@ class Engine:
                 worker.poke()
 
     async def _tell(self, spec: CheckSpec, run: Run, moved: Sequence[Moved]) -> None:
-        for move in moved:
-            first_ok = move.was is None and move.verdict.level is Level.OK
+        for (target, was, now), moves in _together(moved).items():
             self.feed.say(
                 "level.changed",
-                level="debug" if first_ok else "info",
+                level="debug" if was is None and now is Level.OK else "info",
                 pipeline=spec.pipeline,
                 check=spec.name,
-                target=move.target,
-                signal=move.signal,
-                was=move.was,
-                now=move.verdict.level,
-                text=move.verdict.reason,
-                reason=run.reason if move.verdict.level is Level.UNKNOWN else None,
+                target=target,
+                signals=[move.signal for move in moves],
+                was=was,
+                now=now,
+                text="; ".join(dict.fromkeys(move.verdict.reason for move in moves)),
+                reason=run.reason if now is Level.UNKNOWN else None,
             )
         board = self.board.get(spec.key)
         if board is None:
@@ -420,3 +419,11 @@ class Engine:
         """When each check runs next."""
         now, tick = self._outside.clock.now(), self._outside.clock.tick()
         return {k: now + timedelta(seconds=max(0.0, s.due - tick)) for k, s in self.scheduler.slots.items()}
+
+
+def _together(moved: Sequence[Moved]) -> dict[tuple[str, Level | None, Level], list[Moved]]:
+    """Signals of one target that moved alike are one line."""
+    lines: dict[tuple[str, Level | None, Level], list[Moved]] = {}
+    for move in moved:
+        lines.setdefault((move.target, move.was, move.verdict.level), []).append(move)
+    return lines
