@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +17,8 @@ MOST_ENTRIES = 500
 #: How it began explains an incident better than its middle: these are never dropped.
 FIRST_ENTRIES = 50
 MOST_NOTICES = 100
-MOST_TEXT = 2000
+#: Bytes of one text as JSON: 500 entries stay below the 400 KB a DynamoDB item may have.
+MOST_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def open_incident(
 
 def append(incident: Incident, now: datetime, text: str, event: str = "") -> Incident:
     """With one more entry; an exact repeat of the newest one is left out, and a full timeline drops from its middle."""
-    entry = Entry(now, text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…", event)
+    entry = Entry(now, _cut(text), event)
     if incident.timeline and incident.timeline[-1] == entry:
         return incident
     timeline, dropped = (*incident.timeline, entry), incident.dropped
@@ -128,7 +130,7 @@ def resolve(incident: Incident, now: datetime, text: str) -> Incident:
 
 def notified(incident: Incident, notice: Notice) -> Incident:
     """With a notice on record, the newest 100 kept."""
-    return replace(incident, notices=(*incident.notices, notice)[-MOST_NOTICES:])
+    return replace(incident, notices=(*incident.notices, replace(notice, detail=_cut(notice.detail)))[-MOST_NOTICES:])
 
 
 def respond_within(severity: Severity) -> timedelta:
@@ -149,3 +151,13 @@ def update_due(incident: Incident, now: datetime) -> bool:
         return False
     sent = [notice.at for notice in incident.notices if notice.sent]
     return now - max(sent, default=incident.opened_at) >= every
+
+
+def _cut(text: str) -> str:
+    """At most MOST_TEXT bytes once written as JSON."""
+    if len(json.dumps(text)) <= MOST_TEXT:
+        return text
+    kept = text[:MOST_TEXT]
+    while len(json.dumps(kept + "…")) > MOST_TEXT:
+        kept = kept[: len(kept) * 9 // 10]
+    return kept + "…"

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from monitor.core.codec import decode
+from monitor.core.lean import lean
 from monitor.core.model import Json, Level
 
 _SCALE = {Level.OK: 0, Level.WARNING: 1, Level.CRITICAL: 2}
@@ -48,22 +50,13 @@ class Standing:
         return (self.held_warning if level is Level.WARNING else self.held_critical) >= seconds
 
     def to_json(self) -> dict[str, Json]:
-        """Plain values; `from_json` reads them back exactly."""
-        return {
-            "level": self.level.value, "known": self.known, "held_warning": self.held_warning,
-            "held_critical": self.held_critical, "held_ok": self.held_ok, "held_ok_real": self.held_ok_real,
-            "real": self.real, "lower_bound": self.lower_bound, "at": self.at.isoformat() if self.at else None,
-        }  # fmt: skip
+        """Plain values, defaults left out; `from_json` reads them back exactly."""
+        return lean(self)
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Standing:
-        """The value `to_json` described. Raises KeyError or ValueError for anything else."""
-        at = body["at"]
-        return cls(
-            level=Level(body["level"]), known=body["known"], held_warning=body["held_warning"],
-            held_critical=body["held_critical"], held_ok=body["held_ok"], held_ok_real=body["held_ok_real"],
-            real=body["real"], lower_bound=body["lower_bound"], at=datetime.fromisoformat(at) if at else None,
-        )  # fmt: skip
+        """The value `to_json` described. Raises KeyError, TypeError or ValueError for anything else."""
+        return decode(cls, body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core import sentence, standing, track
+from monitor.core.codec import decode
+from monitor.core.lean import lean
 from monitor.core.model import Json, Level, Missing, Observation, Reason
 from monitor.core.spec import Bound, SignalSpec
 from monitor.core.standing import Sample, Standing
@@ -55,25 +57,13 @@ class SignalState:
     settle: float = 0.0
 
     def to_json(self) -> dict[str, Json]:
-        """Plain values; `from_json` reads them back exactly."""
-        return {
-            "warning": self.warning.to_json(), "critical": self.critical.to_json(),
-            "standing": self.standing.to_json(), "level": self.level.value if self.level else None,
-            "since": _written(self.since), "at": _written(self.at), "point_at": _written(self.point_at),
-            "value": self.value, "seen": self.seen, "held": self.held, "gap": self.gap,
-            "unknown_seconds": self.unknown_seconds, "not_before": _written(self.not_before), "settle": self.settle,
-        }  # fmt: skip
+        """Plain values, defaults left out; `from_json` reads them back exactly."""
+        return lean(self)
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> SignalState:
-        """The value `to_json` described. Raises KeyError or ValueError for anything else."""
-        return cls(
-            warning=Track.from_json(body["warning"]), critical=Track.from_json(body["critical"]),
-            standing=Standing.from_json(body["standing"]), level=Level(body["level"]) if body["level"] else None,
-            since=_read(body["since"]), at=_read(body["at"]), point_at=_read(body["point_at"]), value=body["value"],
-            seen=body["seen"], held=body["held"], gap=body["gap"], unknown_seconds=body["unknown_seconds"],
-            not_before=_read(body["not_before"]), settle=body["settle"],
-        )  # fmt: skip
+        """The value `to_json` described. Raises KeyError, TypeError or ValueError for anything else."""
+        return decode(cls, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +229,3 @@ def _level(spec: SignalSpec, warning: Track, critical: Track, point: _Point) -> 
     if open_critical or open_warning:
         return Level.UNKNOWN, False, False
     return Level.OK, True, False
-
-
-def _written(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None
-
-
-def _read(text: str | None) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None

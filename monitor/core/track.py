@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from monitor.core.codec import decode
+from monitor.core.lean import lean
 from monitor.core.model import Json
 from monitor.core.spec import Bound
 
@@ -62,19 +64,13 @@ class Track:
         return not self.active and (self.over is not None or any(self.window))
 
     def to_json(self) -> dict[str, Json]:
-        """Plain values; `from_json` reads them back exactly."""
-        return {
-            "active": self.active, "zone": self.zone.value, "over": self.over, "under": self.under, "gap": self.gap,
-            "window": [int(breached) for breached in self.window],
-        }  # fmt: skip
+        """Plain values, defaults left out; `from_json` reads them back exactly."""
+        return lean(self)
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Track:
-        """The value `to_json` described. Raises KeyError or ValueError for anything else."""
-        return cls(
-            body["active"], Zone(body["zone"]), body["over"], body["under"], body["gap"],
-            tuple(bool(breached) for breached in body["window"]),
-        )  # fmt: skip
+        """The value `to_json` described. Raises KeyError, TypeError or ValueError for anything else."""
+        return decode(cls, body)
 
 
 def zone(bound: Bound, value: float, lower_bound: bool = False) -> Zone:

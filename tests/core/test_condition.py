@@ -201,7 +201,7 @@ def _carried(condition: Condition, seen: World, chosen: dict[str, str | None]) -
 def test_against_every_assignment(condition: Condition, seen: World) -> None:
     """The pruned evaluation says what trying all assignments says."""
     checks = checks_of(condition)
-    choices = [sorted({t for c, _, t in seen if c == check}) or [None] for check in checks]
+    choices: list[list[str | None]] = [[*sorted({t for c, _, t in seen if c == check})] or [None] for check in checks]
     best, targets = 0.0, set()
     for picked in product(*choices):
         chosen: dict[str, str | None] = dict(zip(checks, picked, strict=True))

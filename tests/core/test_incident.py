@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -71,9 +72,16 @@ def test_a_full_timeline_drops_from_its_middle() -> None:
     assert texts[-1] == "entry 999"
 
 
-def test_a_long_text_is_cut() -> None:
-    """An entry is a line, not a dump."""
-    assert len(append(opened(), NOW, "x" * 100_000).timeline[-1].text) == 2000
+@pytest.mark.parametrize("letter", ["x", "é", "\x00", "\N{FIRE}"])
+def test_the_fullest_incident_fits_the_store(letter: str) -> None:
+    """An entry is a line, not a dump, and an item of DynamoDB holds 400 KB."""
+    story = opened()
+    for i in range(MOST_ENTRIES + 100):
+        story = append(story, NOW + timedelta(seconds=i), f"{i} {letter * 5000}", "action.applied")
+    for _ in range(150):
+        story = notified(story, Notice(NOW, "update", "slack", True, letter * 5000))
+    assert len(json.dumps(story.to_json())) < 380_000
+    assert story.timeline[-1].text.endswith("…")
 
 
 @settings(deadline=None, max_examples=50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -449,3 +450,15 @@ def test_pending_shows_before_the_level() -> None:
     """Breached and not yet long enough is pending; tripped is not."""
     bench = Bench(crit(hold=10, **ABOVE))
     assert [bench.run(v).pending for v in (1, 300, 300)] == [False, True, False]
+
+
+def test_a_quiet_signal_stores_little() -> None:
+    """Thousands of targets share one document of limited size, so defaults are not written."""
+    bench = Bench(crit(**ABOVE))
+    bench.runs(1, 1)
+    assert len(json.dumps(bench.state.to_json())) < 400
+
+
+def test_a_newer_version_reads_an_older_state() -> None:
+    """A field that was not there yet takes its default; one that is gone is ignored."""
+    assert SignalState.from_json({"level": "ok", "retired": 1}) == SignalState(level=OK)
