@@ -16,13 +16,12 @@ The default thresholds are the event-loop runbook's: below 100 per minute is nor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import Field
 
-from checks.executions import DISCOVERY, ExpressMachine, pages_newest_first
+from checks.executions import DISCOVERY, ExpressMachine, Starts, read_starts
 from checks.reading import MINUTE, absent, attempt, each, observe, unknown
 from monitor.plugin import (
     Bound,
@@ -50,8 +49,7 @@ CLOUDWATCH = Signal(
 )
 SIGNALS = (STARTED, GROWTH, CLOUDWATCH)
 
-#: Growth looks at most this far back, and calls fewer starts than this steady.
-GROWTH_WINDOW = 2 * MINUTE
+#: Growth calls fewer starts than this steady.
 GROWTH_MINIMUM = 10
 
 
@@ -67,26 +65,13 @@ class ExecutionRate(Params):
     cross_check: bool = Field(True, description="Also read CloudWatch's own count (one metric per run and machine).")
 
 
-@dataclass(frozen=True, slots=True)
-class Starts:
-    """Start times in (now - covered, now], and whether `covered` reaches back the full minute."""
-
-    at: Sequence[datetime]
-    covered: timedelta
-
-    @property
-    def is_whole(self) -> bool:
-        """False: the page cap came first, so counts are lower bounds."""
-        return self.covered >= MINUTE
-
-
 async def probe(params: ExecutionRate, ctx: ProbeContext) -> Sequence[Observation]:
     """Each machine by its list of executions or, where AWS keeps none, by its metric."""
 
     async def read(machine: Resource) -> list[Observation]:
         if params.source == "cloudwatch":
             return await _by_metric(machine, ctx)
-        starts = await attempt(_read_starts(machine, params.max_pages, ctx))
+        starts = await attempt(read_starts(machine, params.max_pages, ctx))
         if isinstance(starts, ExpressMachine) and params.source == "auto":
             return await _by_metric(machine, ctx)
         if isinstance(starts, ProbeError):
@@ -103,23 +88,6 @@ async def probe(params: ExecutionRate, ctx: ProbeContext) -> Sequence[Observatio
     machines = await ctx.aws.find(ResourceKind.STATE_MACHINE, params.state_machines)
     signals = SIGNALS if params.cross_check or params.source == "cloudwatch" else (STARTED, GROWTH)
     return await each(machines, read, signals)
-
-
-async def _read_starts(machine: Resource, max_pages: int, ctx: ProbeContext) -> Starts:
-    """Reads until the trailing minute is covered; what lies on those pages anyway serves growth."""
-    begin = ctx.now - GROWTH_WINDOW
-    at: list[datetime] = []
-    pages = 0
-    async for page in pages_newest_first(machine, ctx):
-        pages += 1
-        times = [execution["startDate"] for execution in page]
-        # Started after this run did: the window ends with the run, or a slow read would stretch it.
-        at += [time for time in times if begin < time <= ctx.now]
-        if times and times[-1] <= ctx.now - MINUTE:
-            return Starts(at, min(GROWTH_WINDOW, ctx.now - times[-1]))
-        if pages == max_pages:
-            return Starts(at, max(timedelta(0), ctx.now - times[-1]) if times else timedelta(0))
-    return Starts(at, GROWTH_WINDOW)
 
 
 def _by_list(machine: Resource, starts: Starts, now: datetime) -> list[Observation]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from checks.reading import MINUTE
 from monitor.plugin import ProbeContext, ProbeError, Reason, Resource
 
 EXPRESS = "EXPRESS"
+
+#: Starts older than this are never of interest.
+LOOK_BACK = 2 * MINUTE
 
 #: What the permissions of every kind over state machines include: discovery by glob and by tag.
 DISCOVERY = ("states:ListStateMachines", "tag:GetResources")
@@ -51,3 +56,33 @@ def began(execution: Mapping[str, Any]) -> datetime:
     """When it started, or last started again by a redrive."""
     started: datetime = execution["startDate"]
     return max(started, execution.get("redriveDate") or started)
+
+
+@dataclass(frozen=True, slots=True)
+class Starts:
+    """Start times in (now - covered, now], and whether `covered` reaches back the full minute."""
+
+    at: Sequence[datetime]
+    covered: timedelta
+
+    @property
+    def is_whole(self) -> bool:
+        """False: the page cap came first, so counts are lower bounds."""
+        return self.covered >= MINUTE
+
+
+async def read_starts(machine: Resource, max_pages: int, ctx: ProbeContext) -> Starts:
+    """The list of executions until the trailing minute is covered, and what else of LOOK_BACK those pages hold."""
+    begin = ctx.now - LOOK_BACK
+    at: list[datetime] = []
+    pages = 0
+    async for page in pages_newest_first(machine, ctx):
+        pages += 1
+        times = [execution["startDate"] for execution in page]
+        # Started after this run did: the window ends with the run, or a slow read would stretch it.
+        at += [time for time in times if begin < time <= ctx.now]
+        if times and times[-1] <= ctx.now - MINUTE:
+            return Starts(at, min(LOOK_BACK, ctx.now - times[-1]))
+        if pages == max_pages:
+            return Starts(at, max(timedelta(0), ctx.now - times[-1]) if times else timedelta(0))
+    return Starts(at, LOOK_BACK)

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from monitor.plugin import MetricQuery, MetricSeries, Observation, ProbeContext, ProbeError, Reason, Resource, Signal
+from monitor.plugin import (
+    MetricQuery,
+    MetricSeries,
+    Observation,
+    ProbeContext,
+    ProbeError,
+    Reason,
+    Resource,
+    ResourceKind,
+    Selector,
+    Signal,
+)
 
 T = TypeVar("T")
 
@@ -43,15 +56,24 @@ async def attempt(read: Awaitable[T]) -> T | ProbeError:
         return error
 
 
+class Named(Protocol):
+    """What a target is made of: a Resource, or anything else with a short name."""
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+
+
+N = TypeVar("N", bound=Named)
+
+
 async def each(
-    resources: Sequence[Resource],
-    read: Callable[[Resource], Awaitable[list[Observation]]],
-    signals: Sequence[Signal],
+    resources: Sequence[N], read: Callable[[N], Awaitable[list[Observation]]], signals: Sequence[Signal]
 ) -> list[Observation]:
     """`read` of every resource, concurrently; one that fails is unknown on all `signals` and disturbs no other."""
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def one(resource: Resource) -> list[Observation]:
+    async def one(resource: N) -> list[Observation]:
         async with slots:
             try:
                 return await read(resource)
@@ -61,6 +83,33 @@ async def each(
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(resource)) for resource in resources]
     return [observation for task in tasks for observation in task.result()]
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Generic[N]):
+    """Resources of one service, how one of them is read, and which signals that fills."""
+
+    resources: Sequence[N]
+    read: Callable[[N], Awaitable[list[Observation]]]
+    signals: Sequence[Signal]
+
+
+async def each_of(groups: Sequence[Group[Any]]) -> list[Observation]:
+    """`each` of several groups at once. Raises ProbeError(invalid) if two of their resources share a name."""
+    names = Counter(resource.name for group in groups for resource in group.resources)
+    twice = sorted(name for name, count in names.items() if count > 1)
+    if twice:
+        raise ProbeError(
+            Reason.INVALID, f"resources of two services are called {twice[0]}: give each a check of its own"
+        )
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(each(group.resources, group.read, group.signals)) for group in groups]
+    return [observation for task in running for observation in task.result()]
+
+
+async def find_any(ctx: ProbeContext, kind: ResourceKind, selector: Selector | None) -> list[Resource]:
+    """What an optional selector selects."""
+    return await ctx.aws.find(kind, selector) if selector else []
 
 
 def whole_minutes(window: timedelta) -> int:

@@ -20,17 +20,26 @@ Default thresholds are the runbooks': any throttle at all, critical when it last
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from checks.executions import DISCOVERY
-from checks.reading import MINUTE, absent, attempt, each, number, observe, sums, unknown, whole_minutes
+from checks.reading import (
+    MINUTE,
+    Group,
+    absent,
+    attempt,
+    each_of,
+    find_any,
+    number,
+    observe,
+    sums,
+    unknown,
+    whole_minutes,
+)
 from monitor.plugin import (
     Bound,
     Check,
@@ -73,31 +82,9 @@ class Throttles(Params):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Resources of one service, what they are asked, and which signals that fills."""
-
-    resources: Sequence[Resource]
-    read: Callable[[Resource], Awaitable[list[Observation]]]
-    signals: Sequence[Signal]
-
-
 async def probe(params: Throttles, ctx: ProbeContext) -> Sequence[Observation]:
-    """All groups at once; a resource that fails is unknown alone."""
-    groups = [group for group in [await make(params, ctx) for make in _GROUPS] if group.resources]
-    names = Counter(resource.name for group in groups for resource in group.resources)
-    twice = sorted(name for name, count in names.items() if count > 1)
-    if twice:
-        raise ProbeError(
-            Reason.INVALID, f"resources of two services are called {twice[0]}: give each a check of its own"
-        )
-    async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(each(group.resources, group.read, group.signals)) for group in groups]
-    return [observation for task in running for observation in task.result()]
-
-
-async def _found(kind: ResourceKind, selector: Selector | None, ctx: ProbeContext) -> list[Resource]:
-    return await ctx.aws.find(kind, selector) if selector else []
+    """All services at once; a resource that fails is unknown alone."""
+    return await each_of([await group(params, ctx) for group in _GROUPS])
 
 
 def _metrics(namespace: str, params: Throttles, **dimensions: str) -> Callable[..., MetricQuery]:
@@ -138,8 +125,8 @@ async def _exists(read: Awaitable[Mapping[str, Any]]) -> tuple[bool, Mapping[str
 # --- Lambda ---------------------------------------------------------------------------------------------------------
 
 
-async def _functions(params: Throttles, ctx: ProbeContext) -> Group:
-    functions = await _found(ResourceKind.FUNCTION, params.lambda_functions, ctx)
+async def _functions(params: Throttles, ctx: ProbeContext) -> Group[Resource]:
+    functions = await find_any(ctx, ResourceKind.FUNCTION, params.lambda_functions)
     account = await attempt(ctx.aws.call("lambda", "GetAccountSettings")) if functions else {}
 
     async def read(function: Resource) -> list[Observation]:
@@ -190,7 +177,7 @@ async def _used(
 # --- DynamoDB, Step Functions, API Gateway --------------------------------------------------------------------------
 
 
-async def _tables(params: Throttles, ctx: ProbeContext) -> Group:
+async def _tables(params: Throttles, ctx: ProbeContext) -> Group[Resource]:
     async def read(table: Resource) -> list[Observation]:
         # Without its description a table's indexes are not known, and a sum without them would be too small.
         described = await ctx.aws.call("dynamodb", "DescribeTable", TableName=table.name)
@@ -202,21 +189,21 @@ async def _tables(params: Throttles, ctx: ProbeContext) -> Group:
         traffic = [queries[0](f"Consumed{way}CapacityUnits") for way in ("Read", "Write")]
         return [await _count(THROTTLED, table.name, ctx, bad, traffic, exists=True)]
 
-    return Group(await _found(ResourceKind.TABLE, params.tables, ctx), read, (THROTTLED,))
+    return Group(await find_any(ctx, ResourceKind.TABLE, params.tables), read, (THROTTLED,))
 
 
-async def _machines(params: Throttles, ctx: ProbeContext) -> Group:
+async def _machines(params: Throttles, ctx: ProbeContext) -> Group[Resource]:
     async def read(machine: Resource) -> list[Observation]:
         exists, _ = await _exists(ctx.aws.call("stepfunctions", "DescribeStateMachine", stateMachineArn=machine.arn))
         query = _metrics("AWS/States", params, StateMachineArn=machine.arn)
         bad, traffic = [query("ExecutionThrottled")], [query("ExecutionsStarted")]
         return [await _count(THROTTLED, machine.name, ctx, bad, traffic, exists=exists)]
 
-    return Group(await _found(ResourceKind.STATE_MACHINE, params.state_machines, ctx), read, (THROTTLED,))
+    return Group(await find_any(ctx, ResourceKind.STATE_MACHINE, params.state_machines), read, (THROTTLED,))
 
 
-async def _apis(params: Throttles, ctx: ProbeContext) -> Group:
-    apis = await _found(ResourceKind.REST_API, params.apis, ctx)
+async def _apis(params: Throttles, ctx: ProbeContext) -> Group[Resource]:
+    apis = await find_any(ctx, ResourceKind.REST_API, params.apis)
     known = await attempt(_api_names(ctx)) if apis else {}
 
     async def read(api: Resource) -> list[Observation]:
