@@ -23,6 +23,7 @@ SETTLE = timedelta(seconds=60)
 WORKERS = 64
 #: At least one refill of the ListExecutions bucket between two listings (2 to 5 per second).
 RELIST_SECONDS, SETTLING_SECONDS = 1.0, 5.0
+PATIENCE = 3
 _SOON = frozenset({Reason.TIMEOUT, Reason.THROTTLED, Reason.UNAVAILABLE})
 
 
@@ -61,6 +62,8 @@ class Drain:
     beyond: int = 0
     #: Stopped in the last round: a listing that lags behind shows them again, they count once.
     recent: frozenset[str] = frozenset()
+    #: Rounds in a row in which AWS accepted nothing.
+    fruitless: int = 0
     reruns: Reruns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,7 +109,10 @@ class Drain:
         return before + more
 
     async def _stop_all(self, rows: list[Row]) -> None:
-        """Stops them; what AWS refuses for now comes back with the next listing. Raises if it refuses everything."""
+        """Stops them; what AWS refuses for now comes back with the next listing.
+
+        Raises the refusal once that happened to everything in several rounds.
+        """
         total, refused, accepted = len(rows), list[ActionError](), list[str]()
 
         async def stop(arn: str) -> None:
@@ -129,7 +135,8 @@ class Drain:
         finally:
             self.recent = frozenset(accepted)
             await self.ctx.remember(stopped=self.stopped)
-        if refused and not accepted:
+        self.fruitless = 0 if accepted else self.fruitless + 1
+        if refused and self.fruitless >= PATIENCE:
             raise refused[0]
 
     async def _stop_batch(self, arns: list[str], stop: Callable[[str], Awaitable[None]], accepted: list[str]) -> None:

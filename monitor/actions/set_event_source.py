@@ -29,7 +29,9 @@ class EventSourceParams(Params):
     """A function with all its mappings, or one mapping."""
 
     function: str | None = Field(default=None, description="Name or ARN of the function: all its mappings.")
-    uuid: str | None = Field(default=None, description="Only the event source mapping with this id.")
+    uuid: str | None = Field(
+        default=None, min_length=36, max_length=36, description="Only the event source mapping with this id."
+    )
     enabled: bool = Field(description="false pauses reading, true resumes it.")
 
     @model_validator(mode="after")

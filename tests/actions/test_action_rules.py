@@ -1,4 +1,5 @@
 """disable_rule and enable_rule."""
+# ruff: noqa: N803 - the fakes take AWS's own parameter names
 
 from dataclasses import replace
 
@@ -40,7 +41,7 @@ class Bus:
         self.rule = {**self.rule, "State": state}
         return {}
 
-    def put_rule(self, *, EventBusName, **fields):  # noqa: N803
+    def put_rule(self, *, EventBusName, **fields):
         self.rule = fields
         return {}
 

@@ -1,4 +1,5 @@
 """set_lambda_concurrency."""
+# ruff: noqa: N803 - the fakes take AWS's own parameter names
 
 import pytest
 
@@ -25,11 +26,11 @@ class Account:
             or (lambda: {"AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": self.free}}),
         }
 
-    def put(self, *, FunctionName, ReservedConcurrentExecutions):  # noqa: N803
+    def put(self, *, FunctionName, ReservedConcurrentExecutions):
         self.reserved = ReservedConcurrentExecutions
         return {"ReservedConcurrentExecutions": self.reserved}
 
-    def delete(self, *, FunctionName):  # noqa: N803
+    def delete(self, *, FunctionName):
         self.reserved = None
         return {}
 

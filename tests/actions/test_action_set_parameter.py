@@ -1,4 +1,5 @@
 """set_parameter."""
+# ruff: noqa: N803 - the fakes take AWS's own parameter names
 
 import pytest
 
@@ -19,16 +20,16 @@ class Store:
     def replies(self):
         return {"ssm.GetParameter": self.get, "ssm.PutParameter": self.put, "ssm.DeleteParameter": self.delete}
 
-    def get(self, *, Name):  # noqa: N803
+    def get(self, *, Name):
         if self.value is None:
             raise ProbeError(Reason.NOT_FOUND, Name)
         return {"Parameter": {"Name": Name, "Type": self.kind, "Value": self.value}}
 
-    def put(self, *, Name, Value, Type, Overwrite):  # noqa: N803
+    def put(self, *, Name, Value, Type, Overwrite):
         self.value = Value
         return {"Version": 2}
 
-    def delete(self, *, Name):  # noqa: N803
+    def delete(self, *, Name):
         self.value = None
         return {}
 
