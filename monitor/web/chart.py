@@ -58,14 +58,13 @@ def draw(row: Row, now: datetime) -> Chart | None:
 
 
 def _scale(values: list[float], bounds: list[float]) -> tuple[float, float]:
-    """Holds all values and the bounds near them; one far away would press the line flat, so its number must do."""
+    """Holds all values and the nearest bound, so that height means distance from it; a bound far beyond is left out."""
     low, high = min(values), max(values)
     if low > 0 and low < 0.6 * high:
         low = 0.0  # a scale that starts at zero doesn't exaggerate
     near = sorted((b for b in bounds if math.isfinite(b)), key=lambda b: max(low - b, b - high))
     for b in near:
-        size = max(high - low, abs(high) * 0.25)
-        if max(low - b, b - high) <= 3 * size:
+        if b is near[0] or max(low - b, b - high) <= 3 * (high - low):
             low, high = min(low, b), max(high, b)
     return (low, high) if high > low else (low, low + 1)
 

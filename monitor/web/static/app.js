@@ -10,7 +10,9 @@
   let timer = 0, due = 0, last = 0, running = false, again = false;
 
   function live(state, text) {
+    if (state === "lost" && byId("live").dataset.state !== "lost") byId("announce").textContent = "Connection lost";
     byId("live").dataset.state = state;
+    document.documentElement.classList.toggle("lost", state === "lost");
     byId("live-text").textContent = text;
   }
 
@@ -127,6 +129,9 @@
     byId("ask-token-field").hidden = Boolean(memory.token);
     complain("");
     ask.showModal();
+    // Not the browser's choice, the first field: that may be the box that skips the recovery.
+    const typed = form.querySelectorAll("input:not([type=checkbox], [type=hidden]), textarea");
+    ([...typed].find((field) => !field.value && field.required && field.offsetParent) ?? byId("ask-cancel")).focus();
   });
 
   byId("ask-cancel").addEventListener("click", () => ask.close());
