@@ -129,7 +129,7 @@ class Hand:
         if self.returned:
             detail += f"; {len(self.returned)} came back and were left"
         if doubled:
-            detail += f"; {len(doubled)} may be doubled"
+            detail += f"; {'one' if len(doubled) == 1 else len(doubled)} may be doubled"
         return Receipt(change=self.change, changed=self.moved > 0, detail=detail, data=data)
 
     async def _batch(self) -> bool:
