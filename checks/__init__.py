@@ -5,12 +5,13 @@ To add one: write its module, name it here, test it. Its documentation and schem
 
 from typing import Any
 
-from checks import aws_query, cost_anomaly, execution_rate, queue_depth, stuck_executions, throttles
+from checks import aws_query, cost_anomaly, cost_rate, execution_rate, queue_depth, stuck_executions, throttles
 from monitor.plugin import Check
 
 KINDS: tuple[Check[Any], ...] = (
     aws_query.CHECK,
     cost_anomaly.CHECK,
+    cost_rate.CHECK,
     execution_rate.CHECK,
     queue_depth.CHECK,
     stuck_executions.CHECK,

@@ -91,9 +91,8 @@ async def probe(params: ExecutionRate, ctx: ProbeContext) -> Sequence[Observatio
 
 
 def _by_list(machine: Resource, starts: Starts, now: datetime) -> list[Observation]:
-    recent = sum(time > now - MINUTE for time in starts.at)
     return [
-        observe(STARTED, machine.name, recent, now, lower_bound=not starts.is_whole),
+        observe(STARTED, machine.name, starts.in_last_minute(now), now, lower_bound=not starts.is_whole),
         observe(GROWTH, machine.name, growth(starts, now), now),
     ]
 

@@ -26,14 +26,14 @@ def is_express(machine: Resource) -> bool:
 
 async def pages_newest_first(
     machine: Resource, ctx: ProbeContext, **filters: str
-) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-    """Pages of at most 1,000 executions by falling startDate. Raises ProbeError(invalid) for an Express machine."""
+) -> AsyncIterator[tuple[Sequence[Mapping[str, Any]], bool]]:
+    """(at most 1,000 executions by falling startDate, whether more follow). Raises ExpressMachine for such."""
     if is_express(machine):
         raise no_executions(machine)
     request: dict[str, Any] = {"stateMachineArn": machine.arn, "maxResults": 1000, **filters}
     try:
         async for page in ctx.aws.pages("stepfunctions", "ListExecutions", **request):
-            yield page.get("executions", ())
+            yield page.get("executions", ()), bool(page.get("nextToken"))
     except ProbeError as error:
         if "StateMachineTypeNotSupported" in error.detail:
             raise no_executions(machine) from error
@@ -70,19 +70,23 @@ class Starts:
         """False: the page cap came first, so counts are lower bounds."""
         return self.covered >= MINUTE
 
+    def in_last_minute(self, now: datetime) -> int:
+        """How many lie in (now - 60 s, now]."""
+        return sum(time > now - MINUTE for time in self.at)
+
 
 async def read_starts(machine: Resource, max_pages: int, ctx: ProbeContext) -> Starts:
     """The list of executions until the trailing minute is covered, and what else of LOOK_BACK those pages hold."""
     begin = ctx.now - LOOK_BACK
     at: list[datetime] = []
-    pages = 0
-    async for page in pages_newest_first(machine, ctx):
+    pages, covered = 0, timedelta(0)
+    async for executions, has_more in pages_newest_first(machine, ctx):
         pages += 1
-        times = [execution["startDate"] for execution in page]
+        times = [execution["startDate"] for execution in executions]
         # Started after this run did: the window ends with the run, or a slow read would stretch it.
         at += [time for time in times if begin < time <= ctx.now]
-        if times and times[-1] <= ctx.now - MINUTE:
-            return Starts(at, min(LOOK_BACK, ctx.now - times[-1]))
-        if pages == max_pages:
-            return Starts(at, max(timedelta(0), ctx.now - times[-1]) if times else timedelta(0))
+        if times:
+            covered = max(timedelta(0), ctx.now - times[-1])
+        if has_more and (covered >= MINUTE or pages >= max_pages):
+            return Starts(at, min(LOOK_BACK, covered))
     return Starts(at, LOOK_BACK)

@@ -57,9 +57,7 @@ class StuckExecutions(Params):
     state_machines: Selector = Field(description="Standard state machines by name, ARN, glob or tag.")
     expected: Duration = Field(timedelta(minutes=15), description="How long an execution may run before it is stuck.")
     histories: int = Field(5, ge=0, le=50, description="Stuck executions, oldest first, whose history is read per run.")
-    max_pages: int = Field(
-        100, ge=1, le=1000, description="Pages of 1,000 RUNNING executions counted; more make the values lower bounds."
-    )
+    max_pages: int = Field(100, ge=1, le=1000, description="Pages of 1,000 RUNNING executions read at most.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +96,11 @@ async def _running(machine: Resource, max_pages: int, ctx: ProbeContext) -> tupl
     """(start, ARN) of what runs, and whether that is all of it."""
     running: list[tuple[datetime, str]] = []
     pages = 0
-    async for page in pages_newest_first(machine, ctx, statusFilter="RUNNING"):
-        if pages == max_pages:
-            return running, False
+    async for page, has_more in pages_newest_first(machine, ctx, statusFilter="RUNNING"):
         pages += 1
         running += [(began(execution), execution["executionArn"]) for execution in page]
+        if has_more and pages >= max_pages:
+            return running, False
     return running, True
 
 

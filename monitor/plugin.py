@@ -18,13 +18,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from monitor.core.change import Change, Receipt
 from monitor.core.durations import format_duration, parse_duration
 from monitor.core.model import Json, Level, Missing, Observation, Reason, Risk
+from monitor.core.prices import USAGE, Price
 from monitor.core.spec import Bound, Clear, SignalSpec
 
 __all__ = [
-    "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Duration", "Held", "Json", "Level",
-    "MetricQuery", "MetricSeries", "Missing", "Observation", "OperationUse", "OperationValidator",
-    "Params", "ProbeContext", "ProbeError", "Reads", "Reason",
-    "Receipt", "Registry", "Resource", "ResourceKind", "Risk", "Selector", "Signal", "SignalSpec", "TripInfo", "Writes",
+    "USAGE", "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Duration", "Held", "Json",
+    "Level", "MetricQuery", "MetricSeries", "Missing", "Observation", "OperationUse", "OperationValidator", "Params",
+    "Price", "ProbeContext", "ProbeError", "Reads", "Reason", "Receipt", "Registry", "Resource", "ResourceKind",
+    "Risk", "Selector", "Signal", "SignalSpec", "TripInfo", "Writes",
 ]  # fmt: skip
 
 

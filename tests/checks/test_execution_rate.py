@@ -28,9 +28,14 @@ def spread(per_minute: float, seconds: float = 300.0) -> Sequence[float]:
     return [step * (number + 0.5) for number in range(int(seconds / step))]
 
 
+def linked(pages: Sequence[Any]) -> list[Any]:
+    """Pages with the token that AWS puts on all but the last."""
+    return [{**page, "nextToken": "more"} if isinstance(page, dict) else page for page in pages[:-1]] + [*pages[-1:]]
+
+
 def machine(*pages: Any, **more: Any) -> FakeAws:
     """An AWS with one state machine and these pages of executions."""
-    return FakeAws({"stepfunctions.ListExecutions": list(pages)}, **more)
+    return FakeAws({"stepfunctions.ListExecutions": linked(pages)}, **more)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,13 @@ async def test_a_page_cap_makes_the_count_a_lower_bound() -> None:
     rate = next(one for one in seen if one.signal == "started_per_minute")
     assert (rate.value, rate.lower_bound) == (2000.0, True)
     assert aws.count("stepfunctions.ListExecutions") == 2
+
+
+async def test_a_cap_at_the_last_page_cuts_nothing() -> None:
+    """The list ends within the minute: the count is whole however small max_pages is."""
+    seen = await run_probe(CHECK, {"state_machines": "etl", "max_pages": 1}, machine(rows(1, 2, 3)))
+    rate = next(one for one in seen if one.signal == "started_per_minute")
+    assert (rate.value, rate.lower_bound) == (3.0, False)
 
 
 @pytest.mark.parametrize(

@@ -39,10 +39,15 @@ def history(*events: tuple[float, str, str]) -> list[dict[str, Any]]:
 WAITING = {"events": history((20, "ExecutionStarted", ""), (20, "TaskStateEntered", "Load"), (18, "TaskStarted", ""))}
 
 
+def linked(pages: Sequence[Any]) -> list[Any]:
+    """Pages with the token that AWS puts on all but the last."""
+    return [{**page, "nextToken": "more"} if isinstance(page, dict) else page for page in pages[:-1]] + [*pages[-1:]]
+
+
 def machine(*pages: Any, replies: Mapping[str, Any] | None = None) -> FakeAws:
     """An AWS with one machine, these pages of RUNNING executions and WAITING as every history."""
     return FakeAws(
-        {"stepfunctions.ListExecutions": list(pages), "stepfunctions.GetExecutionHistory": WAITING, **(replies or {})}
+        {"stepfunctions.ListExecutions": linked(pages), "stepfunctions.GetExecutionHistory": WAITING, **(replies or {})}
     )
 
 
