@@ -157,7 +157,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     warnings: list[str] = []
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
+            close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)
             hint = f" (did you mean {close[0]}?)" if close else ""
             warnings.append(f"{name} is no setting{hint}")
     return warnings

@@ -6,5 +6,6 @@ resolving secrets, asking AWS, knowing any particular kind or action (the regist
 
 from monitor.config.loader import Loaded, load
 from monitor.config.problems import ConfigError, Problem
+from monitor.config.schema import json_schema
 
-__all__ = ["ConfigError", "Loaded", "Problem", "load"]
+__all__ = ["ConfigError", "Loaded", "Problem", "json_schema", "load"]

@@ -39,7 +39,7 @@ def parse_amount(value: object, unit: str) -> float:
 
 def _text(text: str, unit: str) -> float:
     if _NUMBER.fullmatch(text):
-        return float(text)
+        return parse_amount(float(text), unit)
     name = unit.strip().lower()
     if match := _PERCENT.fullmatch(text):
         if name in _TIMES or name in _BYTES:

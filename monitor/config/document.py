@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from monitor.config.problems import KeyPath, Mark, Report
+from monitor.config.secrets import masked
 from monitor.config.source import Items, Node, Scalar, Table, typed
 from monitor.config.variables import Variables
 from monitor.core.model import Json
@@ -55,6 +56,7 @@ def _scalar(node: Scalar, path: KeyPath, document: Document, variables: Variable
         document.environment[path] = expanded.environment
     if expanded.secret:
         document.secret.add(path)
+    if expanded.secret or masked(expanded.text, path) != expanded.text:
         document.report.conceal(path, expanded.text)
     if not node.plain or not expanded.ok:
         return expanded.text

@@ -169,6 +169,7 @@ def _pipeline(name: str, document: Document, registry: Registry, operations: Ope
     if not checks and not isinstance(data.get("checks"), str):
         document.report.add(("checks",), "a pipeline needs at least one check")
     breakers = read_breakers(data.get("breakers"), name, checks, registry, operations, document)
+    _account_for_all(checks, breakers, document)
     return Pipeline(
         name=name,
         path=document.file,
@@ -183,6 +184,17 @@ def _pipeline(name: str, document: Document, registry: Registry, operations: Ope
 
 def _specs(checks: Mapping[str, Known]) -> dict[str, CheckSpec]:
     return {name: known.spec for name, known in checks.items() if known.spec is not None}
+
+
+def _account_for_all(checks: Mapping[str, Known], breakers: Mapping[str, object], document: Document) -> None:
+    """Whole or nothing: what is in the file and not in the result must have been told."""
+    if document.report.problems:
+        return
+    written = document.data.get("breakers")
+    lost: list[KeyPath] = [("checks", name) for name, known in checks.items() if known.spec is None]
+    lost += [("breakers", name) for name in (written if isinstance(written, Mapping) else ()) if name not in breakers]
+    for path in lost:
+        document.report.add(path, "cannot be read, and no rule says why: this is a bug")
 
 
 def _check_vars(document: Document) -> None:
@@ -215,9 +227,6 @@ def _items(document: Document, key: str) -> list[tuple[KeyPath, Json]]:
 
 
 def _channels(document: Document) -> tuple[ChannelSpec, ...]:
-    for path, item in _items(document, "notify"):
-        if isinstance(item, Mapping) and isinstance(item.get("url"), str):
-            document.report.conceal((*path, "url"), str(item["url"]))
     sections = [validate(ChannelSection, item, path, document) for path, item in _items(document, "notify")]
     return tuple(ChannelSpec(section.url, section.min_severity) for section in sections if section)
 

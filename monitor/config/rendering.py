@@ -75,9 +75,10 @@ class _Page:
         if value is None or self.get(path) is not None:
             return
         here: Any = self.data
-        for part in path[:-1]:
+        for n, part in enumerate(path[:-1], start=1):
             if isinstance(here, dict) and here.get(part) is None:
                 here[part] = {}
+                self.origins.pop(dotted(path[:n]), None)
             here = here[part]
         here[path[-1]] = value
         self._originate(path, value, origin)
@@ -169,7 +170,7 @@ def _steps(page: _Page, path: KeyPath, steps: tuple[StepSpec, ...]) -> None:
     for n, step in enumerate(steps):
         page.fill((*path, n, "id"), step.id, "default")
         params = page.get((*path, n, step.verb))
-        if isinstance(params, dict):
+        if params is None or isinstance(params, dict):
             for key, value in step.params.items():
                 page.give((*path, n, step.verb, key), value, f"default of {step.verb}")
 
