@@ -256,12 +256,17 @@ P_contra = TypeVar("P_contra", bound=Params, contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A number a kind reports per target. `missing` is its default for an absent point."""
+    """A number a kind reports per target. `missing` is its default for an absent point.
+
+    `window` is how far a value looks back (a trailing count): a span, or the name of the parameter that holds it.
+    After a breaker closes only values whose window began later are judged.
+    """
 
     name: str
     unit: str
     help: str
     missing: Missing = Missing.UNKNOWN
+    window: timedelta | str = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +299,10 @@ class Check(Generic[P]):
         """Short names known from config, in order, without duplicates."""
         names = (target_name(name) for s in self._selected(params) for name in s.explicit)
         return tuple(dict.fromkeys(names))
+
+    def windows(self, params: P) -> dict[str, timedelta]:
+        """How far each signal looks back."""
+        return {s.name: getattr(params, s.window) if isinstance(s.window, str) else s.window for s in self.signals}
 
     def _selected(self, params: P) -> list[Selector]:
         values = (getattr(params, name, None) for name in self.selectors)

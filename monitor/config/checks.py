@@ -138,6 +138,7 @@ def _spec(
         discovers=kind.discovers(params),
         targets=kind.targets(params),
         aws=aws_spec(common.aws, shared.aws),
+        windows=kind.windows(params),
     )
 
 

@@ -76,6 +76,8 @@ class CheckSpec:
     #: Target names known from config (empty when discovered).
     targets: tuple[str, ...] = ()
     aws: AwsSpec = AwsSpec()
+    #: How far each signal's values look back.
+    windows: Mapping[str, timedelta] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core import threshold
@@ -64,6 +64,10 @@ class CheckBoard:
     detail: str = ""
     unknown_reported: bool = False
     loaded_at: datetime | None = None
+
+    def places(self) -> list[tuple[str, str]]:
+        """Known (target, signal), without the stand-in for "none yet"."""
+        return [place for place in self.cells if place[0] != NO_TARGET]
 
     def targets(self) -> list[str]:
         """Known targets, without the stand-in for "none yet"."""
@@ -128,12 +132,16 @@ class Board:
                     table[name, signal, target] = cell.verdict.standing
         return table
 
-    def restart(self, pipeline: str, checks: Iterable[str], now: datetime) -> None:
-        """Timers start anew and only windows that begin after `now` are judged (after an undo, after a close)."""
+    def restart(self, pipeline: str, checks: Iterable[str], now: datetime, most: timedelta = timedelta.max) -> None:
+        """Timers start anew and only windows that begin after `now` are judged (after an undo, after a close).
+
+        `most` bounds how long that may leave a signal unjudged, whatever its window.
+        """
         for name in checks:
             board = self._checks.get(f"{pipeline}/{name}")
-            for cell in board.cells.values() if board else ():
-                cell.state = threshold.restart(cell.state, now)
+            for (_, signal), cell in board.cells.items() if board else ():
+                window = min(board.spec.windows.get(signal, timedelta(0)), most) if board else timedelta(0)
+                cell.state = threshold.restart(cell.state, now, window)
                 cell.verdict = None
 
     def rows(self) -> Iterator[Row]:
@@ -147,14 +155,14 @@ class Board:
         return [_view(board, due.get(key)) for key, board in self._checks.items()]
 
     def dump(self, key: str) -> dict[str, Any] | None:
-        """Timers of one check as JSON; None if nothing is pending or not ok, so nothing needs to survive."""
+        """Timers of one check as JSON; None while every cell is as new, so that nothing needs to survive."""
         board = self._checks.get(key)
         if board is None:
             return None
         cells = {
             f"{signal}|{target}": cell.state.to_json()
             for (target, signal), cell in board.cells.items()
-            if cell.verdict is not None and (cell.verdict.level is not Level.OK or cell.verdict.pending)
+            if signal in board.spec.signals and not _at_rest(cell)
         }
         return {"kind": board.spec.kind, "cells": cells} if cells else None
 
@@ -197,12 +205,21 @@ def _complete(board: CheckBoard, run: Run) -> Sequence[Observation]:
                 board.spec.discovers and target not in reported and target not in board.spec.targets
             ):
                 del board.cells[target, signal]
-    silent = [place for place in board.cells if place not in seen]
-    lost = [
-        Observation(signal, target, None, board.spec.units.get(signal, ""), run.started, Reason.INVALID, "not reported")
-        for target, signal in silent
-    ]
+    lost = []
+    for target, signal in [place for place in board.cells if place not in seen]:
+        if signal in board.spec.signals:
+            unit = board.spec.units.get(signal, "")
+            lost.append(Observation(signal, target, None, unit, run.started, Reason.INVALID, "not reported"))
+        else:  # judged by nobody: gone is gone
+            del board.cells[target, signal]
     return [*run.observations, *lost]
+
+
+def _at_rest(cell: Cell) -> bool:
+    """True if a restart would lose nothing of this cell: it is ok, nothing pends, no mark or timer is set."""
+    if cell.verdict is None:
+        return cell.state == SignalState()
+    return cell.verdict.level is Level.OK and not cell.verdict.pending and cell.state.not_before is None
 
 
 def _bound(bound: Bound | None) -> float | None:

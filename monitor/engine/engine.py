@@ -270,7 +270,7 @@ class Engine:
             return
         check = self._outside.registry.kinds[spec.kind]
         board = self.board.get(spec.key)
-        known = board.targets() if board else ()
+        known = board.places() if board else ()
         run = await self._runner.run(spec, check, self._outside.cloud.reads(spec.aws), known)
         moved = self.board.record(spec, run, self._outside.clock.tick())
         self._outside.meter.run_finished(

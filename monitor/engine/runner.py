@@ -62,11 +62,15 @@ class Runner:
         self._clock = clock
         self._supervisor = supervisor
 
-    async def run(self, spec: CheckSpec, check: Check[Params], aws: Reads, known: Sequence[str]) -> Run:
-        """One run. `known` are the targets seen before: a run that fails whole is unknown for each of them."""
+    async def run(self, spec: CheckSpec, check: Check[Params], aws: Reads, known: Sequence[tuple[str, str]]) -> Run:
+        """One run. `known` are the (target, signal) seen before: a run that fails whole is unknown for each."""
         started, tick = self._clock.now(), self._clock.tick()
         outcome = await self._within(spec, check, Probing(aws, started))
         seconds = self._clock.tick() - tick
+        if not isinstance(outcome, Failure) and not outcome:
+            outcome = Failure(
+                Reason.NOT_FOUND, "nothing matches what the check selects (a glob or tag without a resource)"
+            )
         if isinstance(outcome, Failure):
             return _failed(spec, known, started, seconds, outcome)
         observations = _checked(spec, outcome, started)
@@ -126,11 +130,16 @@ def _checked(spec: CheckSpec, observations: Sequence[Observation], now: datetime
     return tuple(kept)
 
 
-def _failed(spec: CheckSpec, known: Sequence[str], started: datetime, seconds: float, failure: Failure) -> Run:
-    targets = tuple(dict.fromkeys((*spec.targets, *known))) or (NO_TARGET,)
+def _failed(
+    spec: CheckSpec, known: Sequence[tuple[str, str]], started: datetime, seconds: float, failure: Failure
+) -> Run:
+    """Unknown for all that was seen before, and for what is judged on the targets that the config names."""
+    judged = [signal for signal in spec.units if signal in spec.signals] or list(spec.units)
+    named = [(target, signal) for target in spec.targets for signal in judged]
+    places = tuple(dict.fromkeys((*named, *known))) or tuple((NO_TARGET, signal) for signal in judged)
     observations = tuple(
-        Observation(signal, target, None, unit, started, failure.reason, failure.detail)
-        for target in targets
-        for signal, unit in spec.units.items()
+        Observation(signal, target, None, spec.units[signal], started, failure.reason, failure.detail)
+        for target, signal in places
+        if signal in spec.units
     )
     return Run(observations, started, seconds, failure.reason, failure.detail)

@@ -298,11 +298,11 @@ class Worker:
         return waits and untouched and self._match(trip.spec).truth is False
 
     def _fresh_eyes(self) -> None:
-        """Only data from after the undo counts."""
+        """Only data from after the undo counts; a window longer than half the trial would leave the trial blind."""
         trip = self.record.trip
         if trip is not None:
-            now = self._services.clock.now()
-            self._services.board.restart(self.record.pipeline, checks_of(trip.spec.condition), now)
+            now, most = self._services.clock.now(), self._trial_span(trip) / 2
+            self._services.board.restart(self.record.pipeline, checks_of(trip.spec.condition), now, most)
 
     def _lets_back_in(self, step: StepSpec) -> bool:
         return step.verb not in ("wait", "verify", "approve")
