@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPENMETRICS
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
 from monitor.core.model import Level, Severity, State
@@ -31,11 +33,8 @@ class SurfaceCollector:
     async def render(self, accept: str = "") -> tuple[bytes, str]:
         """The whole scrape and its content type, by the request's `Accept` header. The loop gets a turn every few
         milliseconds; scrapes may overlap."""
-        try:
-            encode, content_type = choose_encoder(accept)
-        except ValueError:
-            # A version that is no number; plain text is what everyone reads.
-            encode, content_type = generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+        openmetrics = _wants_openmetrics(accept)
+        encode = generate_openmetrics if openmetrics else generate_latest
         pieces: list[bytes] = []
         since_turn = 0
         for family in self._families():
@@ -45,9 +44,9 @@ class SurfaceCollector:
                 since_turn = 0
                 await asyncio.sleep(0)
         pieces += await self._rows.render(list(self._surface.rows()))
-        if content_type.startswith("application/openmetrics-text"):
+        if openmetrics:
             pieces.append(_END)
-        return b"".join(pieces), content_type
+        return b"".join(pieces), CONTENT_TYPE_OPENMETRICS if openmetrics else CONTENT_TYPE_PLAIN_0_0_4
 
     def _families(self) -> Iterator[Metric]:
         yield from self._instruments.registry.collect()
@@ -106,3 +105,14 @@ class _Single(Collector):
 def _family(name: str) -> GaugeMetricFamily:
     metric = BY_NAME[name]
     return GaugeMetricFamily(name, metric.help, labels=metric.labels)
+
+
+def _wants_openmetrics(accept: str) -> bool:
+    """True if the header names OpenMetrics 1.0.0 (or no version). The library's own negotiation fails on versions
+    that are no numbers, and repeats the caller's text in the answer's header."""
+    for part in accept.split(","):
+        media, *parameters = [piece.strip().lower() for piece in part.split(";")]
+        pairs = dict(piece.split("=", 1) for piece in parameters if "=" in piece)
+        if media == "application/openmetrics-text" and pairs.get("version", "1.0.0") == "1.0.0":
+            return pairs.get("q", "1") not in {"0", "0.0"}
+    return False

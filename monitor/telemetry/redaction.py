@@ -18,6 +18,7 @@ _SHORTEST = 4
 _LONGEST = 1_000
 _LONGEST_TRACE = 16_000
 _DEEPEST = 8
+_MOST_ITEMS = 50
 
 #: Fields masked whole whatever they hold, compared in lower case without `-` and `_`.
 _SECRET_FIELDS = frozenset({
@@ -58,6 +59,7 @@ class Redactor:
     def __init__(self) -> None:
         self._values: OrderedDict[str, None] = OrderedDict()
         self._known: re.Pattern[str] | None = None
+        self._is_stale = False
 
     def add(self, value: str) -> None:
         """Mask this value from now on, also as it looks in a URL or in JSON. Values under four characters are not."""
@@ -67,17 +69,27 @@ class Redactor:
         self._values[value] = None
         if len(self._values) > _MOST_VALUES:
             self._values.popitem(last=False)
-        forms = {form for known in self._values for form in (known, quote(known, safe=""), json.dumps(known)[1:-1])}
-        # Longest first: a secret that contains another must not leave its rest in the open.
-        self._known = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+        self._is_stale = True
 
     def text(self, text: str) -> str:
         """The text without secrets."""
+        if self._is_stale:
+            self._compile()
         if self._known is not None:
             text = self._known.sub(MASK, text)
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+    def _compile(self) -> None:
+        forms = {
+            form
+            for known in self._values
+            for form in (known, quote(known, safe="", errors="replace"), json.dumps(known)[1:-1])
+        }
+        # Longest first: a secret that contains another must not leave its rest in the open.
+        self._known = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+        self._is_stale = False
 
     def value(self, value: Any, field: str = "", depth: int = 0) -> Any:
         """A copy of plain data without secrets; anything that is no plain data becomes its masked text."""
@@ -93,7 +105,8 @@ class Redactor:
         if isinstance(value, Mapping):
             return {self.text(str(key)): self.value(inner, str(key), depth + 1) for key, inner in value.items()}
         if isinstance(value, (list, tuple, set, frozenset)):
-            return [self.value(inner, "", depth + 1) for inner in value]
+            items = [self.value(inner, "", depth + 1) for inner in list(value)[:_MOST_ITEMS]]
+            return items if len(value) <= _MOST_ITEMS else [*items, f"… ({len(value) - _MOST_ITEMS} more)"]
         text = self.text(value if isinstance(value, str) else str(value))
         longest = _LONGEST_TRACE if field in {"exception", "stack"} else _LONGEST
         if len(text) > longest:

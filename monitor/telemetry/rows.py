@@ -7,7 +7,7 @@ constant part of each line is kept between scrapes, and the loop gets a turn eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import isfinite, isnan
 
 from monitor.core.model import Level, Row
@@ -15,6 +15,8 @@ from monitor.telemetry.catalogue import BY_NAME
 
 #: Rows between two turns of the event loop: about two milliseconds.
 _TURN = 2_000
+#: Every integer below is exact as a float.
+_EXACT = 2.0**53
 
 _Key = tuple[str, str, str, str, str]
 
@@ -54,25 +56,31 @@ class RowText:
             if lines is None:
                 lines = _Lines(key)
             seen[key] = lines
-            level = row.level
+            level, value = row.level, row.value
             # A value next to `unknown` is the last one known; showing it as current would be a lie.
-            if level is not unknown and row.value is not None:
-                value = float(row.value)
-                if isfinite(value):
-                    observations.append(f"{lines.observation}{value!r}\n")
-                elif not isnan(value):
-                    observations.append(f"{lines.observation}{_infinity(value)}\n")
+            if value is not None and level is not unknown:
+                if value != lines.value:
+                    lines.value, lines.number = value, number(value)
+                if lines.number:
+                    observations.append(f"{lines.observation}{lines.number}")
             if level is not ok:
-                levels.append(f'tripswitch_level{lines.labels},level="{level.value}"}} 1.0\n')
-            if row.warning_bound is not None or row.critical_bound is not None:
-                thresholds.append(lines.threshold(row.warning_bound, row.critical_bound))
+                if level is not lines.level:
+                    lines.level, lines.level_line = level, f'tripswitch_level{lines.labels},level="{level.value}"}} 1\n'
+                levels.append(lines.level_line)
+            warning, critical = row.warning_bound, row.critical_bound
+            if warning is not None or critical is not None:
+                if warning != lines.warning or critical != lines.critical:
+                    lines.keep_bounds(warning, critical)
+                thresholds.append(lines.threshold_lines)
         return observations, levels, thresholds
 
 
 class _Lines:
-    """The unchanging parts of one row's lines."""
+    """What was shown of one row, each text beside what it was made from: most rows are what they were a scrape ago."""
 
-    __slots__ = ("_bounds", "_text", "labels", "observation")
+    __slots__ = (
+        "critical", "labels", "level", "level_line", "number", "observation", "threshold_lines", "value", "warning",
+    )  # fmt: skip
 
     def __init__(self, key: _Key) -> None:
         names = ("pipeline", "check", "kind", "target", "signal")
@@ -80,23 +88,22 @@ class _Lines:
         #: Open at the end, so that `level` can follow.
         self.labels = "{" + pairs
         self.observation = f"tripswitch_observation{{{pairs}}} "
-        self._bounds: tuple[float | None, float | None] = (None, None)
-        self._text = ""
+        self.value: float | None = None
+        self.number = ""
+        self.level = Level.OK
+        self.level_line = ""
+        self.warning: float | None = None
+        self.critical: float | None = None
+        self.threshold_lines = ""
 
-    def threshold(self, warning: float | None, critical: float | None) -> str:
-        """Up to two lines; bounds rarely change, so their text is kept."""
-        bounds = (warning, critical)
-        if bounds != self._bounds:
-            self._bounds = bounds
-            self._text = "".join(self._threshold_lines())
-        return self._text
-
-    def _threshold_lines(self) -> Iterator[str]:
-        for level, bound in zip((Level.WARNING, Level.CRITICAL), self._bounds, strict=True):
-            if bound is not None and not isnan(bound):
-                value = float(bound)
-                text = repr(value) if isfinite(value) else _infinity(value)
-                yield f'tripswitch_threshold{self.labels},level="{level.value}"}} {text}\n'
+    def keep_bounds(self, warning: float | None, critical: float | None) -> None:
+        """Up to two threshold lines."""
+        self.warning, self.critical = warning, critical
+        self.threshold_lines = "".join(
+            f'tripswitch_threshold{self.labels},level="{level.value}"}} {text}'
+            for level, bound in ((Level.WARNING, warning), (Level.CRITICAL, critical))
+            if bound is not None and (text := number(bound))
+        )
 
 
 def escape(value: str) -> str:
@@ -104,10 +111,14 @@ def escape(value: str) -> str:
     return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
+def number(value: float) -> str:
+    """A sample's value and the line's end; empty for NaN, which no one can have observed."""
+    if isfinite(value):
+        # Counts are most of what there is, and integers have a quick text.
+        return f"{int(value)}\n" if -_EXACT < value < _EXACT and value == int(value) else f"{float(value)!r}\n"
+    return "" if isnan(value) else ("+Inf\n" if value > 0 else "-Inf\n")
+
+
 def _head(name: str) -> bytes:
     metric = BY_NAME[name]
     return f"# HELP {name} {metric.help}\n# TYPE {name} {metric.type.value}\n".encode()
-
-
-def _infinity(value: float) -> str:
-    return "+Inf" if value > 0 else "-Inf"
