@@ -42,8 +42,19 @@ from monitor.plugin import (
     SignalSpec,
 )
 
-STARTED = Signal("started_per_minute", "executions/min", "Executions started in the trailing 60 s.", Missing.ZERO)
-GROWTH = Signal("growth", "factor/min", "How many times more executions start than a minute before; 1 is steady.")
+STARTED = Signal(
+    "started_per_minute",
+    "executions/min",
+    "Executions started in the trailing 60 s.",
+    Missing.ZERO,
+    timedelta(minutes=1),
+)
+GROWTH = Signal(
+    "growth",
+    "factor/min",
+    "How many times more executions start than a minute before; 1 is steady.",
+    window=timedelta(minutes=2),
+)
 CLOUDWATCH = Signal(
     "started_cloudwatch", "executions/min", "ExecutionsStarted of the newest complete minute.", Missing.ZERO
 )

@@ -58,10 +58,10 @@ from monitor.plugin import (
     SignalSpec,
 )
 
-THROTTLED = Signal("throttled", "requests", "Requests refused within `window`, summed.", Missing.ZERO)
+THROTTLED = Signal("throttled", "requests", "Requests refused within `window`, summed.", Missing.ZERO, "window")
 USED = Signal("concurrency_used", "ratio", "Share of the concurrency the function may use, 0 to 1.", Missing.ZERO)
 REJECTED = Signal(
-    "rejected", "requests", "4xx answers of a REST API within `window`; throttles among them.", Missing.ZERO
+    "rejected", "requests", "4xx answers of a REST API within `window`; throttles among them.", Missing.ZERO, "window"
 )
 SIGNALS = (THROTTLED, USED, REJECTED)
 
