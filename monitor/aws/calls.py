@@ -113,6 +113,12 @@ class Caller:
             call = f"{aws_service}:{operation}"
             raise CallFailed(_out_of_time(progress, call, read=mutation is None)) from None
 
+    def learn_account(self, principal: Principal, account: str) -> None:
+        """STS said whose credentials these are; quotas and labels go by the account from now on."""
+        if principal.account != account:
+            self._pacer.rename(principal.key, account)
+            principal.account = account
+
     async def _attempt(
         self,
         place: Place,

@@ -63,8 +63,7 @@ class Aws:
         reads = self.reads(spec)
         reply = await reads.call("sts", "GetCallerIdentity")
         account = str(reply["Account"])
-        principal = self._clients.principal(spec)
-        principal.account = account
+        self._room.caller.learn_account(self._clients.principal(spec), account)
         return account, reads.region
 
     def health(self) -> tuple[Broken, ...]:

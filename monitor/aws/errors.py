@@ -113,6 +113,8 @@ def _unanswered(error: Exception, call: str) -> Failure:
         return Failure(Reason.TIMEOUT, f"{call}: no connection to the endpoint in time", endpoint=True)
     if isinstance(error, (TimeoutError, sdk.ReadTimeoutError)):
         return Failure(Reason.TIMEOUT, f"{call}: no answer in time", ambiguous=True, endpoint=True)
+    if isinstance(error, (sdk.SSLError, sdk.ProxyConnectionError)):
+        return Failure(Reason.UNAVAILABLE, f"{call}: no secure connection: {_line(str(error))}", endpoint=True)
     if isinstance(error, sdk.EndpointConnectionError):
         cause = getattr(error, "kwargs", {}).get("error")
         # A refused connection or a name without address never carried the request; a reset may have.
@@ -122,8 +124,7 @@ def _unanswered(error: Exception, call: str) -> Failure:
     if isinstance(error, sdk.HTTPClientError):
         cause = getattr(error, "kwargs", {}).get("error")
         text = f"{call}: the connection broke: {_line(str(cause or error))}"
-        sent = not isinstance(error, (sdk.SSLError, sdk.ProxyConnectionError))
-        return Failure(Reason.UNAVAILABLE, text, ambiguous=sent, endpoint=True)
+        return Failure(Reason.UNAVAILABLE, text, ambiguous=True, endpoint=True)
     if isinstance(error, (OSError, aiohttp.ClientError)):
         return Failure(Reason.UNAVAILABLE, f"{call}: {_line(str(error))}", ambiguous=True, endpoint=True)
     if isinstance(error, sdk.BotoCoreError):

@@ -183,6 +183,12 @@ class Pacer:
             self._buckets.move_to_end(key)
         return found
 
+    def rename(self, known_as: str, account: str) -> None:
+        """The identity's account became known: what was learned under its old name goes on under the account."""
+        for key in [key for key in self._buckets if key[0] == known_as]:
+            bucket = self._buckets.pop(key)
+            self._buckets.setdefault((account, *key[1:]), bucket)
+
     def each(self, see: Callable[[str, str, Bucket], None]) -> None:
         """Call `see(account, region, bucket)` for every bucket in use."""
         for (account, region, _), bucket in self._buckets.items():

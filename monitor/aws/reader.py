@@ -66,8 +66,8 @@ class AwsReads:
         """Account id (12 digits): from the role's ARN, else from STS, once."""
         if self._principal.account is None:
             reply = await self._shared("sts", "GetCallerIdentity", {}, None, keep=True)
-            self._principal.account = str(reply["Account"])
-        return self._principal.account
+            self._room.caller.learn_account(self._principal, str(reply["Account"]))
+        return self._principal.account or ""
 
     async def call(
         self, aws_service: str, operation: str, *, region: str | None = None, **params: Any
