@@ -13,7 +13,7 @@ from monitor.web.settings import SETTINGS
 
 def require_token(request: web.Request) -> None:
     """Raises Refused: 403 when no token is configured (commands are off), 401 when the given one is absent or wrong."""
-    token = request.app[SETTINGS].token
+    token = request.app[SETTINGS].secret
     if not token:
         raise Refused(403, "commands are switched off", "start the daemon with TRIPSWITCH_TOKEN set to switch them on")
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")

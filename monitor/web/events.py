@@ -7,10 +7,11 @@ it does not read, the feed moves on, and after the write timeout it is dropped. 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 
+import structlog
 from aiohttp import web
+from pydantic_core import to_json
 
 from monitor.core.model import Json
 from monitor.web.errors import Refused
@@ -28,12 +29,9 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 
 async def stream(request: web.Request) -> web.StreamResponse:
     """Serves events until the client goes or the daemon stops. Raises Refused (503) above the limit of streams."""
-    surface, settings, streams = request.app[SURFACE], request.app[SETTINGS], request.app[STREAMS]
-    if len(streams) >= settings.max_streams:
-        raise Refused(503, "too many event streams are open", f"the limit is {settings.max_streams}; try again later")
-    newest, _ = surface.events_since(_NEWEST)
-    asked = _position(request)
-    sequence = newest if asked is None else asked
+    settings, streams, stopping = request.app[SETTINGS], request.app[STREAMS], request.app[STOPPING]
+    if len(streams) >= settings.max_streams or stopping.is_set():
+        raise Refused(503, "no event stream is free", f"the limit is {settings.max_streams}; try again later")
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no"}
     )
@@ -42,31 +40,45 @@ async def stream(request: web.Request) -> web.StreamResponse:
     streams.add(task)
     try:
         await response.prepare(request)
-        # A position from before a restart lies in the future: the client must fetch afresh.
-        greeting = (
-            b"retry: 3000\n: connected\n\n" if sequence <= newest else b"retry: 3000\nevent: resync\ndata: {}\n\n"
-        )
-        await _write(response, greeting, settings.write_timeout)
-        sequence = min(sequence, newest)
-        while True:
-            newest, events = surface.events_since(sequence)
-            if events:
-                await _write(response, encode(newest, events), settings.write_timeout)
-            sequence = newest
-            await surface.wait_event(sequence, settings.heartbeat)
-            if surface.events_since(sequence)[0] == sequence:
-                await _write(response, b": alive\n\n", settings.write_timeout)
+        await _follow(request, response)
     except (ConnectionResetError, TimeoutError):
-        # The client went, or doesn't read: dropping the connection is the whole answer.
-        if request.transport is not None:
-            request.transport.abort()
+        _drop(request)  # the client went, or doesn't read
     except asyncio.CancelledError:
-        if not request.app[STOPPING].is_set():
+        if not stopping.is_set():
             raise
         task.uncancel()  # our own `end_streams`, which wants the stream to end, not the connection to break
+    except Exception:
+        # Too late for a JSON answer: its bytes would land in the middle of the stream.
+        log = structlog.get_logger()
+        log.exception("web.failed", method=request.method, route="/api/v1/events")
+        _drop(request)
     finally:
         streams.discard(task)
     return response
+
+
+async def _follow(request: web.Request, response: web.StreamResponse) -> None:
+    surface, settings = request.app[SURFACE], request.app[SETTINGS]
+    newest, _ = surface.events_since(_NEWEST)
+    asked = _position(request)
+    sequence = newest if asked is None else min(asked, newest)
+    greeting = "retry: 3000\n: connected\n\n"
+    if asked is not None and asked > newest:  # from before a restart: the client must fetch afresh
+        greeting = "retry: 3000\nevent: resync\ndata: {}\n\n"
+    await _write(response, greeting.encode(), settings.write_timeout)
+    while True:
+        newest, events = surface.events_since(sequence)
+        if events:
+            await _write(response, encode(newest, events), settings.write_timeout)
+        sequence = newest
+        await surface.wait_event(sequence, settings.heartbeat)
+        if surface.events_since(sequence)[0] == sequence:
+            await _write(response, b": alive\n\n", settings.write_timeout)
+
+
+def _drop(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
 
 
 async def end_streams(app: web.Application) -> None:
@@ -79,8 +91,8 @@ async def end_streams(app: web.Application) -> None:
 
 def encode(newest: int, events: Sequence[Mapping[str, Json]]) -> bytes:
     """One block per event. Only the last carries an id: who loses the connection midway gets the batch again."""
-    blocks = [f"data: {json.dumps(event, default=str, separators=(',', ':'))}\n\n" for event in events]
-    return ("".join(blocks[:-1]) + f"id: {newest}\n" + blocks[-1]).encode()
+    blocks = [b"data: %b\n\n" % to_json(event, inf_nan_mode="null") for event in events]
+    return b"".join(blocks[:-1]) + b"id: %d\n" % newest + blocks[-1]
 
 
 def _position(request: web.Request) -> int | None:

@@ -100,7 +100,7 @@ async def _page(request: web.Request, template: str) -> web.Response:
     site = request.app[SITE]
     async with request.app[PRESS]:
         seen = snapshot(request.app[SURFACE])
-        commands = bool(request.app[SETTINGS].token) and seen.status.mutations_enabled
+        commands = bool(request.app[SETTINGS].secret) and seen.status.mutations_enabled
         html = await asyncio.to_thread(site.render, template, seen, commands=commands, packed=packed)
     headers = {"Vary": "Accept-Encoding"} | ({"Content-Encoding": "gzip"} if packed else {})
     return web.Response(body=html, content_type="text/html", charset="utf-8", headers=headers)

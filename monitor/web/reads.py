@@ -72,7 +72,7 @@ async def silences(request: web.Request) -> web.Response:
 
 async def config(request: web.Request) -> web.Response:
     document: Any = request.app[SURFACE].config()
-    return web.Response(body=pydantic_core.to_json(document), content_type="application/json")
+    return web.Response(body=pydantic_core.to_json(document, inf_nan_mode="null"), content_type="application/json")
 
 
 def _asked(request: web.Request, views: Iterable[T]) -> list[T]:

@@ -28,6 +28,11 @@ class WebSettings:
     max_streams: int = 64
     max_body: int = 64 * 1024
 
+    @property
+    def secret(self) -> str:
+        """The token without the line end that files and secret stores like to add; empty: commands are off."""
+        return (self.token or "").strip()
+
 
 SURFACE = web.AppKey("surface", Surface)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics")

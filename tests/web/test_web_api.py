@@ -134,6 +134,13 @@ async def test_only_a_bearer_token_counts(client: Any, surface: Any, header: str
     assert surface.calls == []
 
 
+async def test_a_token_from_a_file_may_end_its_line(start: Any, bearer: Any) -> None:
+    """White space around the configured token is no part of it; a token of nothing else is none."""
+    ended, blank = await start(token="s3cret-token\n"), await start(token=" \n")
+    assert (await ended.post("/api/v1/storm/lift", headers=bearer)).status == 200
+    assert (await blank.post("/api/v1/storm/lift", headers=bearer)).status == 403
+
+
 async def test_a_cookie_is_no_credential(client: Any) -> None:
     """A browser can't be made to command by a foreign page."""
     answer = await client.post("/api/v1/storm/lift", headers={"Cookie": "token=s3cret-token"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 
 from monitor.web import events
@@ -106,3 +107,27 @@ async def test_a_gone_client_leaves_nothing(start: Any, surface: Any) -> None:
     async with asyncio.timeout(5):
         while client.app[events.STREAMS]:
             await surface.wait_event(0, 0.005)
+
+
+async def test_a_failing_feed_breaks_off(client: Any, surface: Any) -> None:
+    """A failure midway ends the connection; no JSON lands inside the stream."""
+    async with client.get("/api/v1/events") as answer:
+        await block(answer)
+        surface.events_since = None
+        surface.changed.set()
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.content.read()
+    assert client.app[events.STREAMS] == set()
+
+
+async def test_no_stream_starts_while_the_daemon_stops(client: Any) -> None:
+    """A client that comes back during shutdown is told to try later."""
+    await client.app.shutdown()
+    assert (await client.get("/api/v1/events")).status == 503
+
+
+def test_numbers_that_json_lacks_are_null() -> None:
+    """An event with NaN is still JSON; a line end in a text can't end the event."""
+    assert events.encode(7, [{"value": float("nan")}, {"text": "a\n\ndata: b"}]) == (
+        b'data: {"value":null}\n\nid: 7\ndata: {"text":"a\\n\\ndata: b"}\n\n'
+    )
