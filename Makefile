@@ -1,0 +1,62 @@
+# make demo | test | check | install ... each creates what it needs; only Python 3.11+ must be there.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check lint format types layers lock bench clean
+
+help: ## Show what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+# Stamps: a set of packages is installed again only when its lock changed.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: requirements-demo.lock pyproject.toml | $(BIN)/python
+	@echo "Installing tripswitch into $(VENV) (about a minute) ..."
+	@$(PIP) --require-hashes -r requirements-demo.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.demo
+	@echo "Installing the development tools ..."
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.demo ## Make .venv with `tripswitch` in it
+	@echo "Ready: $(BIN)/tripswitch --help"
+
+SCENARIO ?= event-loop
+demo: $(VENV)/.demo ## Watch an incident being contained (SCENARIO=event-loop)
+	@$(BIN)/tripswitch demo $(SCENARIO)
+
+test: $(VENV)/.dev ## Run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: lint types layers test ## Everything that must hold: lint, format, types, layers, tests
+
+lint: $(VENV)/.dev ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy, strict
+	@$(BIN)/mypy
+
+layers: $(VENV)/.dev ## Imports point one way
+	@PYTHONPATH=. $(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev ## Put the code in shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Run the benchmarks (minutes)
+	@$(BIN)/python -m bench
+
+lock: $(VENV)/.dev ## Pin the dependencies anew, with hashes
+	@$(BIN)/python tools/lock.py
+
+clean: ## Remove what was made
+	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

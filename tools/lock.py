@@ -1,0 +1,38 @@
+"""Pins every dependency with hashes, for every platform and Python from 3.11 on, without naming where from.
+
+`requirements.lock` is what the image runs on; `-demo` adds the emulator and what an editable install needs;
+`-dev` adds the tools. The larger ones are resolved under the smaller ones' pins.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LOCKS: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
+    ("requirements.lock", (), None),
+    ("requirements-demo.lock", ("--extra", "demo", "--group", "build"), "requirements.lock"),
+    ("requirements-dev.lock", ("--extra", "demo", "--extra", "apprise", "--group", "build", "--group", "dev"), "requirements-demo.lock"),
+)
+
+
+def main() -> int:
+    """Write the lock files; uv's exit code if it fails."""
+    for name, wanted, under in LOCKS:
+        command = [
+            sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *wanted, "--quiet",
+            "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate",
+            "--no-emit-index-url", "--upgrade", "--output-file", name,
+        ]  # fmt: skip
+        if under is not None:
+            command += ["--constraint", under]
+        ended = subprocess.run(command, cwd=ROOT, check=False)
+        if ended.returncode:
+            return ended.returncode
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
