@@ -17,7 +17,7 @@ from typing import Any
 from monitor.plugin import ActionContext, ActionError, Change, Json, Reason, Receipt
 
 #: How long received messages stay hidden; a batch not through by half of it is left to come back.
-VISIBILITY = 60
+VISIBILITY = 30
 #: Long polling asks all of SQS's servers, short polling only some: an empty answer then means nothing.
 _WAIT_SECONDS = 1
 _EMPTY = 2
