@@ -120,18 +120,19 @@ class FakeAws:
         return [MetricSeries(query, self._series(query)) for query in queries]
 
     async def find(self, kind: ResourceKind, selector: Selector) -> list[Resource]:
-        """Explicit names always (they need not exist), globs and tags among `resources`."""
+        """Explicit names always (they need not exist); of `resources` those that match a glob and all tags."""
         known = {resource.name: resource for resource in self.resources if resource.kind is kind}
         found = {}
         for name in (target_name(text) for text in selector.names if not is_glob(text)):
             found[name] = known.get(name) or self._made_up(kind, name)
         globs = [name for name in selector.names if is_glob(name)]
         for name, resource in known.items():
-            tagged = bool(selector.tags) and all(
+            tagged = all(
                 f"tag:{key}" in resource.facts and value in ("", resource.facts[f"tag:{key}"])
                 for key, value in selector.tags.items()
             )
-            if tagged or any(fnmatchcase(name, glob) for glob in globs):
+            named = any(fnmatchcase(name, glob) for glob in globs)
+            if tagged and (named or (selector.tags and not globs)):
                 found[name] = resource
         return [found[name] for name in sorted(found)]
 

@@ -17,7 +17,7 @@ from monitor.core.model import Observation, Reason
 from monitor.core.spec import AwsSpec
 from monitor.demo import world as etl
 from monitor.demo.emulator import child
-from monitor.demo.emulator.child import Child
+from monitor.demo.emulator.child import Child, Side
 from monitor.demo.world import World
 from monitor.plugin import ProbeError, Reads
 from monitor.testing import example_params, observed
@@ -251,9 +251,11 @@ async def test_aws_query_refuses_to_change_anything(world: World, reads: Reads) 
 
 
 @pytest.mark.parametrize("check", KINDS, ids=lambda check: check.kind)
-async def test_a_refused_identity_is_unknown_everywhere(check: Any, world: World, reads: Reads) -> None:
+async def test_a_refused_identity_is_unknown_everywhere(check: Any, emulator: Child, reads: Reads) -> None:
     """With every call denied each known target is unknown(denied), and nothing has a value."""
-    await world.side.post("faults", faults=[{"target": "*", "count": 1000, "status": 403, "code": "AccessDenied"}])
+    denial = {"target": "*", "count": 1000, "status": 403, "code": "AccessDenied"}
+    async with Side(emulator.url) as side:
+        await side.post("faults", faults=[denial])
     params = {key: value for key, value in example_params(check.example).items() if key != "__kind__"}
     try:
         seen = await run(check.kind, params, reads)

@@ -102,6 +102,8 @@ async def test_metric_points_end_at_the_last_whole_period() -> None:
         ({"tags": {"team": ""}}, ["orders"]),
         ({"tags": {"team": "other"}}, []),
         ("nothing-*", []),
+        ({"names": ["order*"], "tags": {"team": "other"}}, []),
+        ({"names": ["made-up", "ord*"], "tags": {"team": "data"}}, ["made-up", "orders"]),
     ],
 )
 async def test_find_resolves_names_globs_and_tags(selector: Any, names: list[str]) -> None:
