@@ -47,9 +47,9 @@ class Driver(Protocol):
 class Pace:
     """How the event loop unfolds. Times in seconds."""
 
-    calm: float = 2.0  # before the bad pattern is deployed
+    calm: float = 1.0  # before the bad pattern is deployed
     normal: float = 2.0  # between two ordinary files
-    generation: float = 1.3  # from an execution's start to its output
+    generation: float = 1.0  # from an execution's start to its output
     outputs: int = 2  # objects an execution writes: what doubles
     lifetime: float = 60.0  # from start to success
     writes_per_second: float = 50.0  # what the account's concurrency lets through
@@ -133,7 +133,7 @@ class EventLoop:
                 next_file = now + pace.normal
             if not broken and now >= began + pace.calm:
                 await self._deploy(pattern(RAW, PROCESSED), "ENABLED")
-                await self.workflow.feed(2)
+                await self.workflow.feed(3)
                 broken = True
             await self.workflow.step(now - last)
             last = now
@@ -288,9 +288,9 @@ class DeadLetters:
 
 
 class CostSpike:
-    """Yesterday cost five times the usual and the budget is past 80 %; the meters of today still run. Runbook E4."""
+    """The last two days cost many times the usual, the budget is past 80 %, and the meters still run. Runbook E4."""
 
-    DAYS, USUAL, SPIKE = 14, 3.0, 41.0
+    DAYS, USUAL, SPIKE = 42, 3.0, 41.0
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -302,7 +302,7 @@ class CostSpike:
         for ago in range(1, self.DAYS + 1):
             date = (today - timedelta(days=ago)).isoformat()
             for service, share in (("AWS Lambda", 0.6), ("AWS Step Functions", 0.3), ("Amazon DynamoDB", 0.1)):
-                amount = (self.SPIKE if ago == 1 else self.USUAL) * share
+                amount = (self.SPIKE if ago <= 2 else self.USUAL) * share
                 rows.append({"date": date, "service": service, "amount": amount, "tags": {"pipeline": "etl"}})
         await self._world.side.post("cost", rows=rows)
         await self._world.side.post("budgets", budget=BUDGET, actual=86.0, forecasted=171.0)
@@ -316,7 +316,7 @@ class CostSpike:
         function, machine = {"FunctionName": TRANSFORM}, {"StateMachineArn": MACHINE}
         values = [
             ("AWS/Lambda", "Invocations", 200 * factor, function),
-            ("AWS/Lambda", "Duration", 2500.0, function),
+            ("AWS/Lambda", "Duration", 200 * factor * 2500.0, function),
             ("AWS/States", "ExecutionsStarted", 40 * factor, machine),
         ]
         points = [

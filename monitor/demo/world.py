@@ -104,7 +104,11 @@ class World:
         trust = json.dumps({"Version": "2012-10-17", "Statement": []})
         role = (await iam.create_role(RoleName="lambda-execution-role", AssumeRolePolicyDocument=trust))["Role"]["Arn"]
         code = {"ZipFile": _bundle()}
+        logs = await self.aws("logs")
         for name, memory in ((INGEST, 512), (TRANSFORM, 1024)):
+            group = f"/aws/lambda/{name}"
+            await logs.create_log_group(logGroupName=group, tags=_TAGS)
+            await logs.put_retention_policy(logGroupName=group, retentionInDays=30)
             await functions.create_function(
                 FunctionName=name, Runtime="python3.11", Role=role, Handler="handler.main",
                 Code=code, MemorySize=memory, Timeout=300, Tags=_TAGS,
@@ -154,9 +158,15 @@ class World:
         return str((await (await self.aws("events")).describe_rule(Name=RULE))["State"])
 
     async def executions(self) -> dict[str, int]:
-        """Number of executions of the workflow by status; `total` is all of them."""
+        """Number of executions of the workflow by status; `total`: all; `recent`: started in the last 60 s."""
         told = await self.side.get("executions", state_machine=MACHINE_NAME)
-        return {**told["counts"], "total": told["total"]}
+        return {"RUNNING": 0, **told["counts"], "total": told["total"], "recent": told["recent"]}
+
+    async def rule_pattern(self) -> dict[str, Any]:
+        """The rule's event pattern as it stands."""
+        rule = await (await self.aws("events")).describe_rule(Name=RULE)
+        found: dict[str, Any] = json.loads(rule["EventPattern"])
+        return found
 
     async def reserved(self, function: str = INGEST) -> int | None:
         """Reserved concurrency; None where it is unset."""
@@ -174,6 +184,17 @@ class World:
     async def flag(self) -> str:
         """The value of the pipeline's flag."""
         return str((await (await self.aws("ssm")).get_parameter(Name=FLAG))["Parameter"]["Value"])
+
+    async def economies(self) -> dict[str, Any]:
+        """What the cost runbook changes: memory, billing mode, log retention."""
+        function = await (await self.aws("lambda")).get_function_configuration(FunctionName=TRANSFORM)
+        table = await (await self.aws("dynamodb")).describe_table(TableName=TABLE)
+        groups = await (await self.aws("logs")).describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{TRANSFORM}")
+        return {
+            "memory": function["MemorySize"],
+            "billing": table["Table"].get("BillingModeSummary", {}).get("BillingMode"),
+            "retention": groups["logGroups"][0].get("retentionInDays"),
+        }
 
     async def queue_url(self, queue: str) -> str:
         """A queue's URL."""

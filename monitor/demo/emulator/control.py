@@ -107,10 +107,14 @@ class Control:
         return stepfunctions.select(*_where(body), body)
 
     def _executions(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Counts by status; with `arns=1` also the ARNs of `status`, oldest first, `skip` left out."""
+        """Counts by status, and `recent`: starts in the last 60 s.
+
+        With `arns=1` also the ARNs of `status`, oldest first, the first `skip` left out.
+        """
         chosen = self._select({key: value for key, value in body.items() if key not in ("status", "limit")})
         counts = Counter(execution.status for execution in chosen)
-        reply: dict[str, Any] = {"total": len(chosen), "counts": dict(counts)}
+        recent = stepfunctions.started_within(chosen, 60)
+        reply: dict[str, Any] = {"total": len(chosen), "counts": dict(counts), "recent": recent}
         if body.get("arns"):
             matching = [e.execution_arn for e in chosen if body.get("status", e.status) == e.status]
             reply["arns"] = matching[int(body.get("skip", 0)) :]

@@ -86,6 +86,12 @@ def age(executions: Iterable[Execution], seconds: float) -> int:
     return moved
 
 
+def started_within(executions: Iterable[Execution], seconds: float) -> int:
+    """How many started in the last `seconds`."""
+    since = _now() - timedelta(seconds=seconds)
+    return sum(execution.start_date > since for execution in executions)
+
+
 def enter(executions: Iterable[Execution], state: str) -> int:
     """The executions go on to `state` now."""
     count = 0
