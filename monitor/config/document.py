@@ -61,6 +61,6 @@ def _scalar(node: Scalar, path: KeyPath, document: Document, variables: Variable
     if not node.plain or not expanded.ok:
         return expanded.text
     value = typed(expanded.text)
-    if not isinstance(value, str):
+    if value is not None and not isinstance(value, str):
         document.texts[path] = expanded.text
     return value

@@ -14,6 +14,8 @@ from monitor.core.durations import format_duration
 
 Schema = dict[str, Any]
 
+#: As monitor.plugin.Duration says it.
+DURATION = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
 VARIABLE = {"$ref": "#/definitions/variable"}
 _MAPS = frozenset({"properties", "patternProperties", "definitions", "$defs"})
 _LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
@@ -124,4 +126,5 @@ def _with_variable(node: Schema) -> Schema:
         return node
     notes = {key: node[key] for key in node if key in _NOTES}
     core = {key: node[key] for key in node if key not in _NOTES}
-    return {**notes, "anyOf": [core, VARIABLE]}
+    zero = [{"const": 0}] if node.get("pattern") == DURATION else []
+    return {**notes, "anyOf": [core, *zero, VARIABLE]}

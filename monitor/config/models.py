@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from monitor.config.cron import check_cron
 from monitor.core.model import Missing, Mode, Severity
@@ -25,8 +25,8 @@ def _positive(span: timedelta) -> timedelta:
     return span
 
 
-def _not_empty(value: Any) -> Any:
-    if isinstance(value, str) and not value.strip():
+def _not_empty(value: str) -> str:
+    if not value.strip():
         raise ValueError("must not be empty")
     return value
 
@@ -75,7 +75,7 @@ def _name(text: str) -> str:
     return text
 
 
-Text = Annotated[str, BeforeValidator(_not_empty)]
+Text = Annotated[str, AfterValidator(_not_empty)]
 Span = Annotated[Duration, AfterValidator(_positive)]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.config.checks import COMMON
-from monitor.config.draft7 import VARIABLE, Schema, model_schema
+from monitor.config.draft7 import DURATION, VARIABLE, Schema, model_schema
 from monitor.config.models import (
     TOP,
     ApproveSection,
@@ -33,7 +33,6 @@ from monitor.core.spec import Bound
 from monitor.plugin import Action, Check, Registry
 
 _NAME = "^[A-Za-z0-9_-]+$"
-_DURATION = r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"
 _SECTIONS: dict[str, type[Section]] = {
     "aws": AwsSection,
     "defaults": DefaultsSection,
@@ -81,6 +80,11 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     }
 
 
+def _or_nothing(schema: Schema) -> Schema:
+    """A key whose lines are all commented out is as good as none."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 def _ref(name: str) -> Schema:
     return {"allOf": [{"$ref": f"#/definitions/{name}"}]}
 
@@ -95,18 +99,18 @@ def _named(name: str) -> Schema:
 
 _TOP: dict[str, Schema] = {
     "pipeline": {"anyOf": [{"type": "string", "pattern": _NAME}, VARIABLE]},
-    "aws": _ref("aws"),
+    "aws": _or_nothing(_ref("aws")),
     "vars": {
-        "type": "object",
+        "type": ["object", "null"],
         "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"},
         "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
     },
-    "defaults": _ref("defaults"),
+    "defaults": _or_nothing(_ref("defaults")),
     "checks": {**_named("check"), "minProperties": 1},
-    "breakers": _named("breaker"),
-    "notify": {"type": "array", "items": {"$ref": "#/definitions/channel"}},
-    "maintenance": {"type": "array", "items": {"$ref": "#/definitions/maintenance"}},
-    "kill_switch": _ref("kill_switch"),
+    "breakers": _or_nothing(_named("breaker")),
+    "notify": {"type": ["array", "null"], "items": {"$ref": "#/definitions/channel"}},
+    "maintenance": {"type": ["array", "null"], "items": {"$ref": "#/definitions/maintenance"}},
+    "kill_switch": _or_nothing(_ref("kill_switch")),
 }
 
 
@@ -114,7 +118,7 @@ def _shared() -> Schema:
     return {
         "variable": {"type": "string", "pattern": r"\$\{", "description": "A variable, e.g. ${NAME:-default}."},
         "duration": {
-            "anyOf": [{"type": "string", "pattern": _DURATION}, VARIABLE],
+            "anyOf": [{"type": "string", "pattern": DURATION}, {"const": 0}, VARIABLE],
             "examples": ["30s", "5m", "1h30m"],
         },
         "amount": {
@@ -122,7 +126,7 @@ def _shared() -> Schema:
             "anyOf": [
                 {"type": "number"},
                 {"type": "string", "pattern": r"^\s*[-+]?[0-9.]+([eE][-+]?\d+)?\s*(%|[kKMGT]?i?B)?\s*$"},
-                {"type": "string", "pattern": _DURATION},
+                {"type": "string", "pattern": DURATION},
                 VARIABLE,
             ],
         },
@@ -130,7 +134,7 @@ def _shared() -> Schema:
             "description": "Names, ARNs or globs, or tags that must all match.",
             "anyOf": [
                 {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                {"type": "array", "items": {"type": ["string", "number"]}, "minItems": 1},
                 {
                     "type": "object",
                     "properties": {

@@ -10,14 +10,15 @@ from monitor.config.problems import KeyPath
 MASK = "***"
 _KEYS = re.compile(r"token|secret|password|passwd|authorization|credential|api_?key|webhook|external_id", re.IGNORECASE)
 _URL_KEYS = frozenset({"url", "urls"})
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/?#\s]*)(?P<rest>\S*)")
+# Bounded and anchored: on a long word without any address the search must stay linear.
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://(?P<host>[^/?#\s]*)(?P<rest>\S*)")
 #: A path there is the password.
 _WEBHOOK_HOSTS = re.compile(
     r"hooks\.slack\.com|discord(app)?\.com|webhook\.office\.com|events\.pagerduty\.com|api\.telegram\.org"
     r"|hooks\.zapier\.com|chat\.googleapis\.com",
     re.IGNORECASE,
 )
-_QUERY_SECRET = re.compile(r"(?i)([?&](?:[^=&#]*(?:token|key|secret|sig|signature|password)[^=&#]*)=)[^&#\s]+")
+_QUERY_SECRET = re.compile(r"(?i)([?&](?:[^=&#]{0,64}(?:token|key|secret|sig|password)[^=&#]{0,64})=)[^&#\s]+")
 
 
 def masked(text: str, path: KeyPath) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
 from monitor.config.checks import Known
 from monitor.config.conditions import resolve, terms
 from monitor.config.document import Document
@@ -157,7 +159,7 @@ def _action(
         return None
     own = action.resource_field
     wanted: list[Json] | str = [TARGETS] if action.takes_many else TARGETS
-    implied = own is not None and given.get(own) is None
+    implied = own is not None and given.get(own) is None and not _stands_alone(action, given)
     if own is not None and (implied or given.get(own) == TARGETS):
         given[own] = wanted
     if own is not None and TARGETS in _strings(given.get(own)) and not _selects(action, path, implied, book, document):
@@ -172,8 +174,22 @@ def _action(
     return given
 
 
+def _stands_alone(action: Action[Any], given: Mapping[str, Json]) -> bool:
+    """True if it names what it acts on by another parameter (the id of a mapping instead of its function)."""
+    try:
+        action.params.model_validate(with_dummies(given))
+    except ValidationError:
+        return False
+    return True
+
+
 def _strings(value: Json) -> list[str]:
-    return [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, str)]
+    """Every text inside."""
+    if isinstance(value, Mapping):
+        return [text for item in value.values() for text in _strings(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _strings(item)]
+    return [value] if isinstance(value, str) else []
 
 
 def _selects(action: Action[Any], path: KeyPath, implied: bool, book: Playbook, document: Document) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitor.plugin import (
     Action,
@@ -162,6 +162,20 @@ class ConcurrencyParams(Params):
     reserved: int = Field(description="Executions at once.", ge=0)
 
 
+class SourceParams(Params):
+    """A function's sources, or one source."""
+
+    function: str | None = Field(None, description="Function name.")
+    uuid: str | None = Field(None, description="One mapping.")
+    enabled: bool = Field(description="Whether it reads.")
+
+    @model_validator(mode="after")
+    def _names_one(self) -> SourceParams:
+        if self.function is None and self.uuid is None:
+            raise ValueError("name a function or a uuid")
+        return self
+
+
 class NoticeParams(Params):
     """Words."""
 
@@ -224,6 +238,10 @@ ACTIONS = (
     ),
     action(
         "set_lambda_concurrency", ConcurrencyParams, Risk.REVERSIBLE,
+        resource_field="function", resource_kind=ResourceKind.FUNCTION,
+    ),
+    action(
+        "set_event_source", SourceParams, Risk.REVERSIBLE,
         resource_field="function", resource_kind=ResourceKind.FUNCTION,
     ),
     action("notify", NoticeParams, Risk.NOTIFY, undoable=False),

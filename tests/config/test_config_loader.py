@@ -242,3 +242,16 @@ def test_merge_keys_and_aliases_work(good: Loaded) -> None:
     check = good.pipelines[1].checks["depth"]
     assert (check.interval, check.timeout) == (timedelta(minutes=5), timedelta(minutes=1))
     assert check.signals["visible"].critical == Bound(above=1000, hold=timedelta(seconds=90))
+
+
+def test_a_resource_may_be_named_in_another_way(load_text: Load) -> None:
+    """The id of a mapping stands alone; without any name the breached functions are meant."""
+    text = (
+        "pipeline: a\nchecks:\n  t: {kind: throttles, lambda_functions: ['x-*']}\n"
+        "breakers:\n  b:\n    trip_when: t\n    on_trip:\n"
+        "      - set_event_source: {uuid: u-1, enabled: false}\n"
+        "      - set_event_source: {enabled: false}\n"
+    )
+    first, second = load_text(text).pipelines[0].breakers["b"].on_trip
+    assert first.params == {"uuid": "u-1", "enabled": False}
+    assert second.params == {"function": "${trip.targets}", "enabled": False}
