@@ -2,9 +2,9 @@
 
 A message is deleted only after its copy was accepted, so none is lost. The id of the one in flight is remembered
 durably before it is sent: a kill between send and delete doubles that one message at most, and the receipt names it.
-A FIFO queue drops the second copy itself, because the original's id is its deduplication id. Bodies are never kept,
-logged or journalled. A message whose copy came back (sent after the redrive began) is left where it is, or a poison
-message would go round for ever.
+A FIFO queue drops a second copy that follows within five minutes, because the original's id is its deduplication id.
+Bodies are never kept, logged or journalled. A message whose copy came back (sent after the redrive began) is left
+where it is, or a poison message would go round for ever.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Hand:
             # A suspect that never came back was deleted, so its one copy is the only one.
             self.moved += len(self.suspects)
             self.suspects = []
-        doubled: list[Json] = [] if self.destination.fifo else [*self.doubled, *self.suspects]
+        doubled: list[Json] = [*self.doubled, *self.suspects]
         data: dict[str, Json] = {
             "method": "by_hand", "moved": self.moved, "remaining": left.visible + left.hidden,
             "returned": len(self.returned), "maybe_doubled": doubled,

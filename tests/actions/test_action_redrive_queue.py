@@ -74,7 +74,10 @@ class Sqs:
         assert more == {
             "WaitTimeSeconds": 1, "MessageAttributeNames": ["All"], "MessageSystemAttributeNames": ["All"]
         }  # fmt: skip
-        seen = [m for m in self.queues[QueueUrl.rsplit("/", 1)[-1]] if m["hidden"] <= self.now()]
+        queue = self.queues[QueueUrl.rsplit("/", 1)[-1]]
+        # A FIFO group waits for what of it is in flight.
+        blocked = {m.get("group") for m in queue if m["hidden"] > self.now()} if self.suffix else set()
+        seen = [m for m in queue if m["hidden"] <= self.now() and m.get("group") not in blocked]
         out = []
         for message in seen[:MaxNumberOfMessages]:
             message["hidden"] = self.now() + VisibilityTimeout
@@ -316,6 +319,19 @@ async def test_a_fifo_copy_keeps_its_group_and_order_and_is_deduplicated_by_the_
     assert [copy["body"] for copy in copies] == [f"body-{n}" for n in range(5)]
     assert [copy["extra"]["MessageDeduplicationId"] for copy in copies] == [f"id-{n}" for n in range(1, 6)]
     assert {copy["extra"]["MessageGroupId"] for copy in copies} == {"g"}
+
+
+async def test_a_killed_fifo_redrive_sends_the_second_copy_under_the_same_deduplication_id(world):
+    """SQS drops it if it follows within five minutes; the receipt names it all the same."""
+    sqs = Sqs(fifo=True, tasks=False)
+    sqs.fill(2, group="g")
+    context = world(sqs)
+    heal = kill_after(context, 3)  # the refused task, a receive, a send
+    with pytest.raises(Killed):
+        await redrive(context, queue="orders-dlq.fifo")
+    run = await redrive(heal(), queue="orders-dlq.fifo")
+    assert [copy["extra"]["MessageDeduplicationId"] for copy in sqs.queues["orders.fifo"]] == ["id-1", "id-1", "id-2"]
+    assert run.receipt.data["maybe_doubled"] == ["id-1"]
 
 
 async def test_max_is_a_hard_limit(world):
