@@ -24,16 +24,14 @@ parameters and query when the file is loaded. The default threshold takes 0 for 
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from checks.query_result import Reading, listed, number_of, plain, targets_of, worded
 from checks.reading import absent, observe, unknown
 from monitor.plugin import (
     Bound,
@@ -51,24 +49,6 @@ from monitor.plugin import (
 
 VALUE = Signal("value", "value", "What the query yields, as a number.")
 
-#: More names than this in one result are refused: each is a target of its own.
-MAX_TARGETS = 500
-
-
-def _word(value: object) -> object:
-    """How YAML's true, null and numbers are spelled among texts."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:g}" if isinstance(value, int | float) else value
-
-
-def _worded(data: object) -> object:
-    return {_word(key): value for key, value in data.items()} if isinstance(data, Mapping) else data
-
-
-def _listed(data: object) -> object:
-    return tuple(_word(one) for one in data) if isinstance(data, list | tuple) else (_word(data),)
-
 
 class AwsQuery(Params):
     """One call and what to make of its reply."""
@@ -82,10 +62,10 @@ class AwsQuery(Params):
         None, description="Name of the target; default: the only text among the parameters, else the operation."
     )
     unit: str | None = Field(None, description="Unit of the value, for people and metrics.")
-    equals: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = Field(
+    equals: Annotated[tuple[str, ...], BeforeValidator(listed)] | None = Field(
         None, description="Good texts: 0 if the result is one of them, else 1."
     )
-    values: Annotated[Mapping[str, float], BeforeValidator(_worded)] | None = Field(
+    values: Annotated[Mapping[str, float], BeforeValidator(worded)] | None = Field(
         None, description="Numbers for texts, true, false and null; `else` for all others."
     )
     age: bool = Field(False, description="The result is a time: the value is how many seconds ago that was.")
@@ -108,10 +88,11 @@ class AwsQuery(Params):
         return self
 
     @property
-    def default_target(self) -> str:
-        """What a result without names is called."""
+    def reading(self) -> Reading:
+        """How to take the result."""
         texts = [value for value in self.parameters.values() if isinstance(value, str) and value]
-        return self.target or (target_name(texts[0]) if len(texts) == 1 else self.operation)
+        target = self.target or (target_name(texts[0]) if len(texts) == 1 else self.operation)
+        return Reading(self.query, target, self.equals, self.values, self.age)
 
 
 async def probe(params: AwsQuery, ctx: ProbeContext) -> Sequence[Observation]:
@@ -132,8 +113,8 @@ async def _observe(params: AwsQuery, ctx: ProbeContext) -> list[Observation]:
         raise ProbeError(Reason.INVALID, f"{params.query}: {error}") from error
     unit = params.unit or ""
     seen = []
-    for target, value in _targets(params, result):
-        number = _number(params, value, ctx.now)
+    for target, value in targets_of(params.reading, result):
+        number = number_of(params.reading, value, ctx.now)
         if number is None:
             one = absent(VALUE, target, "the query yields nothing", exists=True)
         else:
@@ -157,91 +138,6 @@ async def _reply(params: AwsQuery, ctx: ProbeContext) -> Mapping[str, Any]:
             else:
                 whole.setdefault(key, value)
     return whole
-
-
-def plain(value: Any) -> Any:
-    """The reply as the CLI would print it: times as ISO 8601 texts, everything else as it is."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    return value
-
-
-def _targets(params: AwsQuery, result: Any) -> list[tuple[str, Any]]:
-    """(target, scalar) pairs. Raises ProbeError(invalid) for results that name nothing or too much."""
-    if result in (None, "", [], {}) or not isinstance(result, list | Mapping):
-        return [(params.default_target, result)]
-    if isinstance(result, Mapping):
-        pairs = list(result.items())
-    elif all(isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) for one in result):
-        pairs = [(one[0], one[1]) for one in result]
-    else:
-        raise ProbeError(
-            Reason.INVALID,
-            f"{params.query} yields a list; make it one number with length(...), sum(...), max(...) or an index, "
-            "or give each value a name: [].[Name, Value]",
-        )
-    named = {target_name(name): value for name, value in pairs if name}
-    if len(named) < len(pairs):
-        raise ProbeError(Reason.INVALID, f"{params.query} yields the same name more than once, or none")
-    if len(named) > MAX_TARGETS:
-        raise ProbeError(Reason.INVALID, f"{params.query} yields {len(named)} names; at most {MAX_TARGETS} are targets")
-    return list(named.items())
-
-
-def _number(params: AwsQuery, value: Any, now: datetime) -> float | None:
-    """The value as a number, None where it is absent. Raises ProbeError(invalid) if it is neither."""
-    if params.values is not None:
-        return _looked_up(params, value)
-    if value in (None, "", [], {}):
-        return None
-    if params.equals is not None:
-        return 0.0 if _word(value) in params.equals else 1.0
-    if params.age:
-        return (now - _time(params, value)).total_seconds()
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ProbeError(
-            Reason.INVALID, f"{params.query} yields {_shown(value)}, not a number; use equals, values or age"
-        ) from None
-    if not math.isfinite(number):
-        raise ProbeError(Reason.INVALID, f"{params.query} yields {_shown(value)}, not a finite number")
-    return number
-
-
-def _looked_up(params: AwsQuery, value: Any) -> float | None:
-    assert params.values is not None
-    word = "null" if value in (None, "", [], {}) else _word(value)
-    if isinstance(word, str) and word in params.values:
-        return params.values[word]
-    if word == "null":
-        return None
-    if "else" not in params.values:
-        raise ProbeError(
-            Reason.INVALID, f"{params.query} yields {_shown(value)}, which `values` does not name (no `else`)"
-        )
-    return params.values["else"]
-
-
-def _shown(value: object) -> str:
-    """A value as a message may show it: a state's name, else only its type, since replies can hold secrets."""
-    if isinstance(value, str) and not re.fullmatch("[A-Za-z_]{1,24}", value):
-        return f"text of {len(value)} characters"
-    return repr(value) if isinstance(value, str | int | float | bool) else f"a {type(value).__name__}"
-
-
-def _time(params: AwsQuery, value: Any) -> datetime:
-    try:
-        if isinstance(value, int | float):
-            return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, tz=UTC)
-        time = datetime.fromisoformat(value)
-    except (TypeError, ValueError, OverflowError, OSError):
-        raise ProbeError(Reason.INVALID, f"{params.query} yields {_shown(value)}, not a time") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def operations(params: AwsQuery) -> list[OperationUse]:

@@ -16,7 +16,9 @@ from monitor.testing.aws import Call, FakeAws, metric_key
 from monitor.testing.rules import NAME, PERMISSION, is_documented, require
 
 #: What stands beside a kind's own parameters in a pipeline file.
-CHECK_KEYS = frozenset({"kind", "interval", "timeout", "thresholds", "severity", "unknown_for", "runbook", "aws"})
+CHECK_KEYS = frozenset(
+    {"kind", "interval", "timeout", "thresholds", "severity", "unknown_for", "runbook", "aws", "description"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ async def assert_check_conforms(check: Check[Any]) -> None:
     for name in check.selectors:
         require(name in check.params.model_fields, f"{kind}: selector {name!r} is no parameter")
     for name, parameter in check.params.model_fields.items():
+        require(name not in CHECK_KEYS, f"{kind}: {name!r} is a key that every check has; call the parameter otherwise")
         require(parameter.description, f"{kind}: parameter {name!r} needs a description")
     example = example_params(check.example)
     require(example.pop("__kind__") == kind, f"{kind}: the example is of another kind")

@@ -106,7 +106,7 @@ def test_the_target_is_the_only_text_or_what_config_says() -> None:
     """A short name of the only text parameter; `target` overrides; two texts leave the operation's name."""
 
     def named(**params: Any) -> str:
-        return AwsQuery.model_validate({"service": "s", "operation": "O", "query": "r", **params}).default_target
+        return AwsQuery.model_validate({"service": "s", "operation": "O", "query": "r", **params}).reading.target
 
     arn = "arn:aws:states:us-east-1:1:stateMachine:etl"
     assert named(parameters={"machine": arn}) == "etl"
