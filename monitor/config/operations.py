@@ -20,13 +20,17 @@ def tell_operations(
     for use in uses if validator is not None else ():
         assert validator is not None
         for inside, message in validator.problems(use):
-            document.report.add((*path, *_place(use, inside, data)), message)
+            document.report.add((*path, *_place(use, inside, message, data)), message)
             fine = False
     return fine
 
 
-def _place(use: OperationUse, inside: KeyPath, data: Json) -> KeyPath:
+def _place(use: OperationUse, inside: KeyPath, message: str, data: Json) -> KeyPath:
     """Where in `data` the complaint belongs: the deepest place that exists."""
+    if not inside:
+        # About the call as a whole: its line is that of the word the message quotes, else of the operation.
+        about = "query" if use.query and use.query in message else "operation"
+        inside = ("service",) if f"service {use.aws_service!r}" in message else (about,)
     candidates = ((*use.path, *inside), (*use.path, "parameters", *inside), inside, use.path)
     return max((_existing(candidate, data) for candidate in candidates), key=len)
 
