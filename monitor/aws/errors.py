@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -92,6 +92,8 @@ def translate(error: Exception, aws_service: str, operation: str) -> Failure:
     """What `error`, raised by one attempt of `aws_service`.`operation`, means. Never raises."""
     call = f"{aws_service}:{operation}"
     if isinstance(error, sdk.ClientError):
+        if error.operation_name.startswith("AssumeRole") and error.operation_name != operation:
+            return _no_role(_answered(error.response, "sts", error.operation_name))
         return _answered(error.response, aws_service, operation)
     if isinstance(error, _NO_CREDENTIALS):
         text = _line(str(error))
@@ -106,6 +108,14 @@ def translate(error: Exception, aws_service: str, operation: str) -> Failure:
         text = f"{call}: the answer is cut short or no AWS answer (a proxy or a wrong endpoint?)"
         return Failure(Reason.UNAVAILABLE, text, ambiguous=True, endpoint=True)
     return _unanswered(error, call)
+
+
+def _no_role(failure: Failure) -> Failure:
+    """The call itself was never made: its credentials could not be had."""
+    if failure.reason not in (Reason.DENIED, Reason.INVALID, Reason.NOT_FOUND):
+        return replace(failure, ambiguous=False)
+    text = f"can't assume the role (check role_arn, external_id and its trust policy): {failure.detail}"
+    return Failure(Reason.DENIED, text, identity=True)
 
 
 def _unanswered(error: Exception, call: str) -> Failure:
@@ -141,7 +151,8 @@ def _answered(response: Mapping[str, Any], aws_service: str, operation: str) -> 
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
     if not code or code.isdigit():
         page = "html" in str(response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", ""))
-        if page and status != 429:
+        bodiless = operation.startswith("Head") and status in (403, 404)  # its headers tell nothing about a body
+        if page and status != 429 and not bodiless:
             text = f"{call}: HTTP {status} with a web page, not an answer of AWS (a proxy or a wrong endpoint?)"
             return Failure(Reason.UNAVAILABLE, text, ambiguous=status >= 500, endpoint=True)
     if code in _EXPIRED:

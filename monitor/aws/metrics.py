@@ -24,6 +24,7 @@ from monitor.plugin import MetricQuery, MetricSeries, ProbeError
 
 _MOST_SUSPECTS = 1000
 _MOST_PAGES = 200
+_MOST_STATS = 20_000
 
 #: What a final status other than Complete means for its series alone.
 _STATUS = {
@@ -44,6 +45,8 @@ class _Answer:
 
     def newest(self, periods: int, period: int) -> Points:
         after = self.end - periods * period
+        if not self.points or self.points[0][0].timestamp() > after:
+            return self.points
         return tuple(point for point in self.points if point[0].timestamp() > after)
 
 
@@ -76,6 +79,7 @@ class MetricReader:
         self._spawn = spawn
         self._waiting: list[tuple[_Ask, Mapping[Key, int]]] = []
         self._suspects: OrderedDict[Key, None] = OrderedDict()
+        self._stats: dict[Key, dict[str, Any]] = {}
 
     async def read(self, queries: Sequence[MetricQuery]) -> list[MetricSeries]:
         """One series per query, in order. Raises ProbeError if any of them is unknown."""
@@ -149,12 +153,14 @@ class MetricReader:
     async def _ask(self, batch: Batch) -> list[_Answer | ProbeError]:
         """The points of every wanted series of a batch, in order; raises CallFailed if a page fails."""
         request: dict[str, Any] = {
-            "MetricDataQueries": [_query(index, wanted) for index, wanted in enumerate(batch.wanted)],
+            "MetricDataQueries": [
+                {"Id": f"q{index}", "MetricStat": self._stat(wanted.key)} for index, wanted in enumerate(batch.wanted)
+            ],
             "StartTime": datetime.fromtimestamp(batch.start, UTC),
             "EndTime": datetime.fromtimestamp(batch.end, UTC),
             "ScanBy": "TimestampAscending",
         }
-        rows: list[list[tuple[float, float]]] = [[] for _ in batch.wanted]
+        rows: list[list[tuple[datetime, float]]] = [[] for _ in batch.wanted]
         status: list[str] = [""] * len(batch.wanted)
         for page in range(_MOST_PAGES):
             reply = await self._caller.call(self._place, "cloudwatch", "GetMetricData", request, hot=True)
@@ -164,10 +170,7 @@ class MetricReader:
             for result in reply.get("MetricDataResults", ()):
                 index = int(result["Id"][1:])
                 status[index] = result.get("StatusCode", "")
-                stamps = result.get("Timestamps", ())
-                rows[index].extend(
-                    (stamp.timestamp(), value) for stamp, value in zip(stamps, result.get("Values", ()), strict=True)
-                )
+                rows[index].extend(zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True))
             token = reply.get("NextToken")
             if not token:
                 break
@@ -175,6 +178,15 @@ class MetricReader:
         else:
             status = ["PartialData"] * len(batch.wanted)
         return [_series(*row) for row in zip(batch.wanted, rows, status, strict=True)]
+
+    def _stat(self, key: Key) -> dict[str, Any]:
+        """The query of a series, kept because the same ones are asked every round."""
+        found = self._stats.get(key)
+        if found is None:
+            if len(self._stats) >= _MOST_STATS:
+                self._stats.clear()
+            found = self._stats[key] = _metric_stat(key)
+        return found
 
     def _suspect(self, key: Key) -> None:
         self._suspects[key] = None
@@ -187,28 +199,19 @@ def _hand_out(asks: Sequence[_Ask], key: Key, answer: _Answer | ProbeError) -> N
         ask.answer(key, answer)
 
 
-def _query(index: int, wanted: Wanted) -> dict[str, Any]:
-    namespace, metric, dimensions, stat, period = wanted.key
+def _metric_stat(key: Key) -> dict[str, Any]:
+    namespace, metric, dimensions, stat, period = key
     named = [{"Name": name, "Value": value} for name, value in dimensions]
-    return {
-        "Id": f"q{index}",
-        "MetricStat": {
-            "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": named},
-            "Period": period,
-            "Stat": stat,
-        },
-    }
+    metric_named = {"Namespace": namespace, "MetricName": metric, "Dimensions": named}
+    return {"Metric": metric_named, "Period": period, "Stat": stat}
 
 
-def _series(wanted: Wanted, rows: list[tuple[float, float]], status: str) -> _Answer | ProbeError:
+def _series(wanted: Wanted, rows: list[tuple[datetime, float]], status: str) -> _Answer | ProbeError:
     """Complete periods of the wanted window only. A series that AWS did not answer for is unknown, never empty."""
     if status != "Complete":
         reason, text = _STATUS.get(status, (Reason.UNAVAILABLE, f"CloudWatch answered {status or 'nothing'}"))
         return ProbeError(reason, text)
     period = timedelta(seconds=wanted.key[4])
-    points = tuple(
-        (datetime.fromtimestamp(stamp, UTC) + period, value)
-        for stamp, value in sorted(rows)
-        if wanted.start <= stamp < wanted.end
-    )
+    rows.sort()
+    points = tuple((stamp + period, value) for stamp, value in rows if wanted.start <= stamp.timestamp() < wanted.end)
     return _Answer(points, wanted.end)

@@ -120,14 +120,16 @@ def _pack(wanted: Iterable[Wanted], now: float) -> Iterable[Batch]:
 
 def _batch(wanted: tuple[Wanted, ...]) -> Batch:
     align = 1
-    for one in wanted:
-        align = _alignment(align, one.key[4])
+    for period in sorted({one.key[4] for one in wanted}):
+        align = _alignment(align, period)
     # On the boundary of every period in it: some answerers cut periods from StartTime on instead of from the clock.
     start = _floor(min(one.start for one in wanted), align)
     return Batch(wanted, start, max(one.end for one in wanted))
 
 
 def _alignment(align: int, period: int) -> int:
+    if align % period == 0:
+        return align
     common = lcm(align, period)
     return common if common <= max(_LONGEST_ALIGNMENT, period) else max(align, period)
 

@@ -145,3 +145,11 @@ def test_only_calls_that_cannot_be_repeated_are_ambiguous() -> None:
     found = translate(TimeoutError(), "sqs", "SendMessage")
     assert found.as_action_error(idempotent=False).ambiguous
     assert not found.as_action_error(idempotent=True).ambiguous
+
+
+def test_a_role_that_cannot_be_assumed_is_our_identitys_fault() -> None:
+    """The operator is pointed to the trust policy, not to the call that wanted the role."""
+    response = {"Error": {"Code": "AccessDenied", "Message": "User: u is not authorized to perform: sts:AssumeRole"}}
+    found = translate(sdk.ClientError(response, "AssumeRole"), "sqs", "ListQueues")
+    assert (found.reason, found.identity) == (Reason.DENIED, True)
+    assert "trust policy" in found.detail
