@@ -221,7 +221,7 @@ async def test_a_hung_command_leaves_the_rest_alone(start: Any, surface: Any, be
     """While one hangs, health and status answer; the hung one ends as 504 that promises nothing."""
     surface.hang = asyncio.Event()
     client = await start(command_timeout=0.2)
-    async with asyncio.TaskGroup() as group:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         hung = group.create_task(client.post("/api/v1/storm/lift", headers=bearer))
         health = await client.get("/healthz")
         status = await client.get("/api/v1/status")

@@ -116,7 +116,7 @@ async def test_a_failing_feed_breaks_off(client: Any, surface: Any) -> None:
         surface.events_since = None
         surface.changed.set()
         with pytest.raises(aiohttp.ClientPayloadError):
-            await answer.content.read()
+            await asyncio.wait_for(answer.content.read(), 5)
     assert client.app[events.STREAMS] == set()
 
 
