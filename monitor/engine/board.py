@@ -150,6 +150,14 @@ class Board:
             for (target, signal), cell in board.cells.items():
                 yield _row(board.spec, target, signal, cell)
 
+    def level_counts(self) -> dict[Level, int]:
+        """How many (target, signal) stand at each level."""
+        counts = dict.fromkeys(Level, 0)
+        for board in self._checks.values():
+            for cell in board.cells.values():
+                counts[cell.verdict.level if cell.verdict else Level.UNKNOWN] += 1
+        return counts
+
     def check_views(self, due: Mapping[str, datetime]) -> list[CheckView]:
         """Every check with its last run; `due` is when it runs next."""
         return [_view(board, due.get(key)) for key, board in self._checks.items()]

@@ -61,6 +61,14 @@ class Changes:
         async with self._services.claims[entry.claim]:
             return await self._restore(entry, action, ctx)
 
+    async def release(self, entry: Entry) -> Entry:
+        """Step out of the claim without touching anything: the entry changed nothing."""
+        undone = replace(entry, phase=Phase.UNDONE, detail="changed nothing, so nothing was restored")
+        if entry.claim is None:
+            return await self._save(undone)
+        async with self._services.claims[entry.claim]:
+            return await self._left(undone, entry.claim, moved=False)
+
     async def live(self, entry: Entry, ctx: Acting) -> Json:
         """The property's present value."""
         return await self._services.registry.actions[entry.change.action].capture(entry.change, ctx)
@@ -143,12 +151,12 @@ class Changes:
             return claim, leaving
         raise ActionError(Reason.UNAVAILABLE, f"the claim on {entry.claim} keeps changing")
 
-    async def _left(self, entry: Entry, key: str) -> Entry:
+    async def _left(self, entry: Entry, key: str, *, moved: bool = True) -> Entry:
         """Write that the entry no longer holds the claim; the last holder takes the claim with it."""
         for _ in range(CLAIM_TRIES):
             held = await self._journal.claim(key)
             claim = held.claim.without(entry.key) if held.claim else None
-            if claim is not None and entry.phase is Phase.UNDONE:
+            if claim is not None and moved and entry.phase is Phase.UNDONE:
                 claim = replace(claim, current=entry.restore)
             try:
                 kept = claim if claim is not None and claim.holders else None

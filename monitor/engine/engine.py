@@ -188,6 +188,8 @@ class Engine:
         pipeline = self.pipelines.get(name)
         for breaker, ledger in ledgers.items():
             spec = pipeline.breakers.get(breaker) if pipeline else None
+            if ledger.record.state is State.CLOSED:
+                await self.incidents.closed(name, breaker)
             if spec is not None or ledger.record.state is not State.CLOSED or ledger.undoable():
                 await self._employ(Worker(self.services, ledger, spec))
         for spec in pipeline.breakers.values() if pipeline else ():

@@ -81,7 +81,8 @@ class Incidents:
         """The incident of a trip: the open one of its checks is adopted, else a new one. Its id."""
         now, spec = self._clock.now(), trip.spec
         title = f"{spec.name} {'would trip' if trip.shadow else 'tripped'}: {trip.reason}"
-        adopted = next(
+        # One of this breaker's own is left open only by a crash between opening it and tripping.
+        adopted = self.open_for(spec.pipeline, breaker=spec.name) or next(
             (found for check in checks if (found := self.open_for(spec.pipeline, check=check)) is not None), None
         )
         if adopted is not None:
@@ -132,6 +133,12 @@ class Incidents:
         self._keep(resolved)
         await self._write(incident)
         self._notice(resolved, "resolved", f"{found.id} resolved: {text}")
+
+    async def closed(self, pipeline: str, breaker: str) -> None:
+        """A closed breaker has no open incident; a crash may have left one."""
+        found = self.open_for(pipeline, breaker=breaker)
+        if found is not None:
+            await self.resolve(found.id, "the breaker is closed")
 
     async def flush(self) -> None:
         """Write what is not written yet."""

@@ -82,6 +82,24 @@ class Steps:
             case _:
                 return await self._act(index, step)
 
+    def overdue(self, step: StepState) -> bool:
+        """A verify with `within` that was not satisfied in time."""
+        within = step.spec.params.get("within")
+        if within is None or step.started_at is None or step.ended:
+            return False
+        return self._services.clock.now() > step.started_at + parse_duration(within)
+
+    async def settle_leftovers(self) -> None:
+        """Before a close: what no recovery step took back stays in force and is listed; what changed nothing is let go."""
+        for entry in self._ledger.undoable():
+            if entry.phase is Phase.UNCHANGED:
+                account, region = await self._services.cloud.identity(self._aws_spec())
+                await Changes(self._services, self._ledger, Place(account, region)).release(entry)
+            elif entry.phase is not Phase.ABANDONED:
+                left = replace(entry, phase=Phase.ABANDONED, detail="no recovery step undoes it: still in force")
+                await self._services.journal.save(self._ledger, entries=[left])
+                self._report("action.left_in_force", f"{entry.change.summary}: no recovery step undoes it")
+
     @property
     def _record(self) -> Breaker:
         return self._ledger.record
@@ -154,6 +172,9 @@ class Steps:
             good = calm and held >= need
         if good:
             return await self._done(index, step, f"{check} {level} for {format_duration(span)}")
+        if self.overdue(step) and not step.attempts:
+            step = replace(step, attempts=1)
+            self._report("verify.overdue", f"{check} was not {level} within {params.get('within')}: still waiting")
         worst = max((s.level for s in standings), key=lambda one: one.rank)
         text = f"{check} is {worst}, for {round(held)}s of {round(need)}s"
         if level is Level.OK and worst is Level.OK and not all(s.real for s in standings):

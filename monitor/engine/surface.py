@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from monitor.core import storm
-from monitor.core.model import Json, Level, Row
+from monitor.core.model import Json, Row
 from monitor.core.ports import Clock, Delete, Put, Store, StoreError
 from monitor.core.silence import Silence
 from monitor.core.view import BreakerView, CheckView, IncidentView, Outcome, SilenceView, StatusView
@@ -39,9 +39,6 @@ class EngineSurface:
         """The daemon in one look."""
         engine, now = self._engine, self._clock.now()
         off = engine.switch.off(now)
-        levels = dict.fromkeys(Level, 0)
-        for row in engine.board.rows():
-            levels[row.level] += 1
         missing = self._not_ready()
         return StatusView(
             version=engine.settings.version,
@@ -58,7 +55,7 @@ class EngineSurface:
             config_ok=engine.config.ok,
             config_error=engine.config.error,
             config_at=engine.config.at,
-            levels=levels,
+            levels=engine.board.level_counts(),
         )
 
     def rows(self) -> Iterable[Row]:

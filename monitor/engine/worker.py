@@ -190,6 +190,7 @@ class Worker:
             )
             self.report("breaker.withdrawn", "the breach cleared before anybody approved; nothing was done")
             return 0.0
+        self._wish_on()
         index = self.record.cursor()
         if index is not None:
             return await self.steps.play(index)
@@ -257,6 +258,7 @@ class Worker:
     async def _close(self, why: str) -> None:
         trip, now = self.record.trip, self._services.clock.now()
         assert trip is not None
+        await self.steps.settle_leftovers()
         gone = [key for key, entry in self.ledger.entries.items() if not entry.undoable]
         self.report("breaker.closed", why)
         await self._services.journal.save(self.ledger, diagram.close(self.record, now), drop=gone)
@@ -279,7 +281,11 @@ class Worker:
         if record.trial_until is None or trip.shadow:
             return None
         if record.trial_from is None:
-            return "the recovery was not finished in time" if now > record.trial_until else None
+            index = record.cursor()
+            if index is not None and record.steps[index].phase is StepPhase.HELD:
+                return None  # a gate holds the recovery: that is no verdict on it
+            late = index is not None and self.steps.overdue(record.steps[index])
+            return "the recovery was not finished in time" if late or now > record.trial_until else None
         blind = record.trial_from + BLIND_TRIALS * (record.trial_until - record.trial_from)
         return "the trial stayed blind (unknown)" if now > blind and found.truth is None else None
 
@@ -288,6 +294,13 @@ class Worker:
     def _match(self, spec: BreakerSpec) -> Match:
         table = self._services.board.standings(spec.pipeline, checks_of(spec.condition))
         return evaluate(spec.condition, table)
+
+    def _wish_on(self) -> None:
+        """A storm lasts as long as its breakers still want to trip."""
+        trip = self.record.trip
+        if trip is not None and not trip.shadow and self._match(trip.spec).truth is True:
+            now = self._services.clock.now()
+            self._services.conditions.wants_to_trip(trip.spec.pipeline, trip.account, trip.region, now)
 
     def _may_withdraw(self) -> bool:
         record, trip = self.record, self.record.trip
