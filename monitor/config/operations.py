@@ -31,8 +31,12 @@ def _place(use: OperationUse, inside: KeyPath, message: str, data: Json) -> KeyP
         # About the call as a whole: its line is that of the word the message quotes, else of the operation.
         about = "query" if use.query and use.query in message else "operation"
         inside = ("service",) if f"service {use.aws_service!r}" in message else (about,)
-    candidates = ((*use.path, *inside), (*use.path, "parameters", *inside), inside, use.path)
-    return max((_existing(candidate, data) for candidate in candidates), key=len)
+    base = use.path[:-1] if use.path[-1:] == ("parameters",) else use.path
+    candidates = [(*base, *inside), (*base, "parameters", *inside), inside]
+    for whole in candidates:
+        if _existing(whole, data) == whole:
+            return whole
+    return max((_existing(one, data) for one in candidates), key=len)
 
 
 def _existing(path: KeyPath, data: Any) -> KeyPath:

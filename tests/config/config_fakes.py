@@ -85,7 +85,16 @@ async def probe(params: Any, ctx: ProbeContext) -> Sequence[Observation]:
 
 def uses(params: QueryParams) -> Sequence[OperationUse]:
     """The one read."""
-    return [OperationUse(params.service, params.operation, params.parameters, mutating=False, query=params.query)]
+    return [
+        OperationUse(
+            params.service,
+            params.operation,
+            params.parameters,
+            mutating=False,
+            query=params.query,
+            path=("parameters",),
+        )
+    ]
 
 
 def kind(name: str, params: type[Params], signals: tuple[Signal, ...], **rest: Any) -> Check[Any]:
