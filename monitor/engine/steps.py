@@ -90,7 +90,7 @@ class Steps:
         return self._services.clock.now() > step.started_at + parse_duration(within)
 
     async def settle_leftovers(self) -> None:
-        """Before a close: what no recovery step took back stays in force and is listed; what changed nothing is let go."""
+        """Before a close: what no recovery step took back is listed as in force; what changed nothing is let go."""
         for entry in self._ledger.undoable():
             if entry.phase is Phase.UNCHANGED:
                 account, region = await self._services.cloud.identity(self._aws_spec())
