@@ -35,8 +35,12 @@ from monitor.plugin import (
     SignalSpec,
 )
 
-DEVIATION = Signal("daily_deviation", "ratio", "Spend of the newest complete day over what was expected of it.")
-DOLLARS = Signal("daily_dollars", "dollars", "Spend of the newest complete day.")
+DAY = timedelta(days=1)
+
+DEVIATION = Signal(
+    "daily_deviation", "ratio", "Spend of the newest complete day over what was expected of it.", window=DAY
+)
+DOLLARS = Signal("daily_dollars", "dollars", "Spend of the newest complete day.", window=DAY)
 USED = Signal("budget_used", "ratio", "The budget's actual spend over its limit.")
 FORECAST = Signal("forecast", "ratio", "The budget's forecast spend at the end of its period over its limit.")
 SIGNALS = (DEVIATION, DOLLARS, USED, FORECAST)
@@ -45,7 +49,6 @@ TOTAL, OTHER = "total", "other"
 
 #: Cost Explorer and Budgets answer here only.
 HOME = "us-east-1"
-DAY = timedelta(days=1)
 MAX_PAGES = 20
 
 _USE_ONLY = {"Not": {"Dimensions": {"Key": "RECORD_TYPE", "Values": ["Credit", "Refund"]}}}

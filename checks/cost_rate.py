@@ -44,8 +44,10 @@ from monitor.plugin import (
     SignalSpec,
 )
 
-PER_HOUR = Signal("dollars_per_hour", "dollars/h", "List-price dollars per hour at the present rate.", Missing.ZERO)
-PER_DAY = Signal("per_day_projection", "dollars/day", "What a day costs if this rate stays.", Missing.ZERO)
+PER_HOUR = Signal(
+    "dollars_per_hour", "dollars/h", "List-price dollars per hour at the present rate.", Missing.ZERO, "window"
+)
+PER_DAY = Signal("per_day_projection", "dollars/day", "What a day costs if this rate stays.", Missing.ZERO, "window")
 SIGNALS = (PER_HOUR, PER_DAY)
 
 TOTAL = "total"

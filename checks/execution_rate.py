@@ -21,7 +21,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from checks.executions import DISCOVERY, ExpressMachine, Starts, read_starts
+from checks.executions import DISCOVERY, LOOK_BACK, ExpressMachine, Starts, read_starts
 from checks.reading import MINUTE, absent, attempt, each, observe, unknown
 from monitor.plugin import (
     Bound,
@@ -47,16 +47,16 @@ STARTED = Signal(
     "executions/min",
     "Executions started in the trailing 60 s.",
     Missing.ZERO,
-    timedelta(minutes=1),
+    MINUTE,
 )
 GROWTH = Signal(
     "growth",
     "factor/min",
     "How many times more executions start than a minute before; 1 is steady.",
-    window=timedelta(minutes=2),
+    window=LOOK_BACK,
 )
 CLOUDWATCH = Signal(
-    "started_cloudwatch", "executions/min", "ExecutionsStarted of the newest complete minute.", Missing.ZERO
+    "started_cloudwatch", "executions/min", "ExecutionsStarted of the newest complete minute.", Missing.ZERO, MINUTE
 )
 SIGNALS = (STARTED, GROWTH, CLOUDWATCH)
 

@@ -81,6 +81,9 @@ async def assert_check_conforms(check: Check[Any]) -> None:
     strangers = set(check.defaults) - set(names)
     require(not strangers, f"{kind}: default thresholds for undeclared signals {sorted(strangers)}")
     for signal in check.signals:
+        span = signal.window
+        is_known = not isinstance(span, str) or span in check.params.model_fields
+        require(is_known, f"{kind}.{signal.name}: its window {span!r} is no parameter")
         spec = check.defaults.get(signal.name)
         require(
             spec is None or spec.missing is signal.missing, f"{kind}.{signal.name}: two answers for a missing point"
