@@ -1,7 +1,7 @@
 """What tripswitch can do to AWS: one module per action, each with an `ACTION`; this list is all the product knows.
 
-Beside them stand what several share (`readback`, `crew`, `rule_state`) or what an action is made of
-(`drain`, `executions`, `reruns`; `move_task`, `hand_redrive`). Gates, claims, journal and retries are the
+Beside them stand what several share (`readback`, `crew`, `rule_state`) or what an action is made of (`drain`,
+`executions`, `reruns`; `move_task`, `hand_redrive`; `call_params`). Gates, claims, journal and retries are the
 engine's: nothing here asks whether it may run.
 """
 

@@ -50,14 +50,25 @@ async def test_a_restorable_call_keeps_the_contract_of_a_property(fake, before):
 
 async def test_without_expect_the_value_that_shows_afterwards_counts(fake):
     """It changed: applied. It did not: the receipt says so and verifies nothing."""
-    table = Table()
-    run = await run_action(ACTION, RESTORABLE, fake(table.replies))
-    assert (run.prior, run.receipt.applied) == ("PROVISIONED", "PAY_PER_REQUEST")
+    params = {**UPDATE, "capture": READ}
+    run = await run_action(ACTION, params, fake(Table().replies))
+    assert (run.receipt.prior, run.receipt.applied) == ("PROVISIONED", "PAY_PER_REQUEST")
     assert (run.receipt.changed, run.receipt.verified) == (True, True)
     deaf = fake({**Table().replies, "dynamodb.UpdateTable": {}})
-    run = await run_action(ACTION, RESTORABLE, deaf)
+    run = await run_action(ACTION, params, deaf)
     assert (run.receipt.changed, run.receipt.verified) == (False, False)
     assert deaf.count("dynamodb.UpdateTable") == 1
+
+
+def test_what_a_restorable_call_aims_at_is_always_known():
+    """Said, or read off the call's own parameters where the undo has the captured value; else refused."""
+    assert ACTION.plan(ACTION.params(**RESTORABLE), EPOCH).wanted == "PAY_PER_REQUEST"
+    assert ACTION.plan(ACTION.params(**RESTORABLE, expect=None), EPOCH).wanted is None
+    other = {"operation": "UpdateTable", "parameters": {**TABLE, "TableClass": "${prior}"}}
+    with pytest.raises(ValueError, match="`undo` needs `expect`"):
+        ACTION.params(**{**RESTORABLE, "undo": other})
+    with pytest.raises(ValueError, match="`undo` needs `expect`"):
+        ACTION.params(**{**RESTORABLE, "undo": {**UNDO, "operation": "RestoreTable"}})
 
 
 async def test_an_expected_value_that_never_shows_is_a_failure(fake):
@@ -185,7 +196,7 @@ async def test_the_captured_value_keeps_its_type_in_the_undo(prior):
 
     undo = {"operation": "PutX", "parameters": {"A": "${prior}", "B": ["was ${prior}", {"C": "${prior}"}], "D": 1}}
     read = {"operation": "GetX", "query": "Value"}
-    change = ACTION.plan(ACTION.params(service="s", operation="PutX", capture=read, undo=undo), EPOCH)
+    change = ACTION.plan(ACTION.params(service="s", operation="PutX", capture=read, undo=undo, expect="new"), EPOCH)
     context = FakeActionContext(Aws())
     receipt = await ACTION.apply(change, context)
     undone = await ACTION.undo(replace(receipt, prior=prior), context)
@@ -258,7 +269,7 @@ def test_every_operation_named_is_checked_against_the_service_models():
         return [problem for use in ACTION.operations(ACTION.params(**params)) for problem in operations.problems(use)]
 
     assert problems(RESTORABLE) == []
-    wrong = {**RESTORABLE, "parameters": {**TABLE, "BilingMode": "x"}}
+    wrong = {**RESTORABLE, "parameters": {**TABLE, "BilingMode": "x"}, "expect": "x"}
     assert "BilingMode" in str(problems(wrong))
     assert problems({**RESTORABLE, "capture": {**READ, "operation": "DeleteTable"}})
-    assert problems({**RESTORABLE, "undo": {"operation": "DescribeTable", "parameters": TABLE}})
+    assert problems({**RESTORABLE, "undo": {"operation": "DescribeTable", "parameters": TABLE}, "expect": 1})
