@@ -79,6 +79,11 @@ class CheckSpec:
     #: How far each signal's values look back.
     windows: Mapping[str, timedelta] = field(default_factory=dict)
 
+    def judges(self, signal: str) -> bool:
+        """Whether the signal has a threshold; the others are only shown."""
+        bounds = self.signals.get(signal)
+        return bounds is not None and (bounds.warning is not None or bounds.critical is not None)
+
     @property
     def key(self) -> str:
         """`PIPELINE/CHECK`, unique in a daemon."""

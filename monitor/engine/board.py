@@ -215,7 +215,7 @@ def _complete(board: CheckBoard, run: Run) -> Sequence[Observation]:
                 del board.cells[target, signal]
     lost = []
     for target, signal in [place for place in board.cells if place not in seen]:
-        if signal in board.spec.signals:
+        if board.spec.judges(signal):
             unit = board.spec.units.get(signal, "")
             lost.append(Observation(signal, target, None, unit, run.started, Reason.INVALID, "not reported"))
         else:  # judged by nobody: gone is gone

@@ -134,7 +134,7 @@ def _failed(
     spec: CheckSpec, known: Sequence[tuple[str, str]], started: datetime, seconds: float, failure: Failure
 ) -> Run:
     """Unknown for all that was seen before, and for what is judged on the targets that the config names."""
-    judged = [signal for signal in spec.units if signal in spec.signals] or list(spec.units)
+    judged = [signal for signal in spec.units if spec.judges(signal)] or list(spec.units)
     named = [(target, signal) for target in spec.targets for signal in judged]
     places = tuple(dict.fromkeys((*named, *known))) or tuple((NO_TARGET, signal) for signal in judged)
     observations = tuple(
