@@ -19,6 +19,10 @@ from monitor.core.ports import Clock
 _DECIDE_EVERY = 0.25
 _GROWTH = 0.0005
 _SLOW_GROWTH = _GROWTH / 10
+#: Just below the published figures: our clock and AWS's never agree on when a token fell in.
+_MARGIN = 0.99
+_FORGET_AFTER = 300.0
+_RESTED_AFTER = 5.0
 #: A burst is spread at this rate, so that a bucket smaller than assumed refuses tens of calls and not hundreds.
 _BURST_SPEED = 2000.0
 _MOST_BUCKETS = 4096
@@ -66,13 +70,12 @@ class Bucket:
         self._clock = clock
         self._limits = limits
         self._share = read_share
-        # 2 % below the published figure: our clock and AWS's never agree on when a token fell in.
-        self._all = _Tokens(clock, limits.burst * 0.98, limits.refill * 0.99)
+        self._all = _Tokens(clock, limits.burst * _MARGIN, limits.refill * _MARGIN)
         self._reads = _Tokens(clock, max(1.0, limits.burst * read_share), limits.refill * read_share)
         self._decided = float("-inf")
         self._accepted = 0
         self._ceiling: float | None = None
-        self._queued = False
+        self._queued = self._reads_queued = False
         self._minute = _Minute(clock)
 
     @property
@@ -92,19 +95,20 @@ class Bucket:
 
     async def take(self, *, read: bool) -> None:
         """Wait for permission to send one request."""
-        if read:
-            await self._reads.take()
+        self._reads_queued = await self._reads.take() if read else False
         self._queued = await self._all.take()
         self._minute.add()
 
     def accepted(self) -> None:
         """A request was not refused."""
         self._accepted += 1
-        if not self._queued:
-            return
-        rate = self._all.rate
-        near = self._ceiling is not None and rate > 0.98 * self._ceiling
-        self._set(rate * (1 + (_SLOW_GROWTH if near else _GROWTH)))
+        rate, refill = self._all.rate, self._limits.refill * _MARGIN
+        if rate < refill and self._clock.tick() - self._decided > _FORGET_AFTER:
+            self._set(refill)  # whoever used the quota up is gone
+        elif self._queued or (self._reads_queued and rate < refill):
+            # Reads alone, held at their share, prove nothing about rates above the published one.
+            near = self._ceiling is not None and rate > 0.98 * self._ceiling
+            self._set(rate * (1 + (_SLOW_GROWTH if near else _GROWTH)))
 
     def refused(self) -> None:
         """AWS throttled a request: decide anew, once per quarter second."""
@@ -114,7 +118,9 @@ class Bucket:
             return
         self._all.fill()
         rate, refill = self._all.rate, self._limits.refill
-        burst_ended = self._all.tokens >= 1 or self._decided == float("-inf")
+        # Later on, tokens in hand only tell of a burst that had time to build up; else somebody shares the quota.
+        rested = elapsed > _RESTED_AFTER and self._all.tokens >= self._all.burst / 2
+        burst_ended = rested or self._decided == float("-inf")
         if burst_ended and rate > 0.5 * refill:
             # Somebody (we, at first) emptied the bucket: what is left to know is how fast it fills.
             self._set(min(rate, refill))

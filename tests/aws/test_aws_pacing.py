@@ -148,6 +148,70 @@ def test_reads_slow_down_when_refused() -> None:
         assert runner.run(main()) <= 0.35
 
 
+def test_an_old_refusal_is_forgotten() -> None:
+    """When whoever used the quota up is gone, the published pace returns, for reads and for ETAs."""
+
+    async def main() -> None:
+        clock = LoopClock()
+        bucket = Bucket(clock, Quota("s:S", 100, 20), 0.5)
+        for _ in range(20):
+            bucket.refused()
+            await clock.sleep(1)
+        assert bucket.rate < 5
+        await clock.sleep(400)
+        await bucket.take(read=True)
+        bucket.accepted()
+        assert bucket.rate == pytest.approx(20, rel=0.02)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
+def test_busy_reads_do_not_inflate_the_rate() -> None:
+    """An hour of reads at their share says nothing about what mutations may do."""
+
+    async def main() -> None:
+        bucket = Bucket(LoopClock(), Quota("s:S", 10, 20), 0.5)
+        for _ in range(20_000):
+            await bucket.take(read=True)
+            bucket.accepted()
+        assert bucket.rate <= 20
+        assert bucket.used == pytest.approx(0.5, abs=0.05)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
+def test_a_cancelled_waiter_takes_no_token() -> None:
+    """Its place in the queue goes to the next one."""
+
+    async def main() -> None:
+        bucket = Bucket(LoopClock(), Quota("s:S", 2, 1), 0.5)
+        await bucket.take(read=False)
+        first, second = (asyncio.ensure_future(bucket.take(read=False)) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        began = asyncio.get_running_loop().time()
+        await second
+        assert asyncio.get_running_loop().time() - began < 1.1
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
+def test_what_was_learned_survives_learning_the_account() -> None:
+    """The bucket of an identity becomes its account's."""
+
+    async def main() -> None:
+        pacer = Pacer(LoopClock(), 0.5, {})
+        bucket = pacer.bucket("default", "us-east-1", "sqs", "ListQueues")
+        pacer.rename("default", "123456789012")
+        assert pacer.bucket("123456789012", "us-east-1", "sqs", "ListQueues") is bucket
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
 def test_operations_share_the_bucket_aws_makes_them_share() -> None:
     """Lambda's control plane is one bucket, GetFunction and Invoke have their own."""
     pacer = Pacer(LoopClock(), 0.5, {})
