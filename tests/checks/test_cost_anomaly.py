@@ -95,6 +95,15 @@ def test_too_few_days_tell_nothing() -> None:
     assert expected_spend(days(weekly, count=15), YESTERDAY) is not None
 
 
+def test_a_monthly_bill_does_not_bend_its_weekday() -> None:
+    """The first fell on a Sunday: the Sunday two weeks on is expected to cost what days do."""
+
+    def billed(when: date) -> float:
+        return 240.0 if when.day == 1 else 40.0
+
+    assert expected_spend(days(billed, date(2026, 3, 15), count=16), date(2026, 3, 15)) == 40.0
+
+
 async def test_a_jump_shows_at_its_service_and_in_the_total() -> None:
     """daily_deviation is how many times the expected spend it was, dated to the end of that day."""
     loop = days(lambda when: 400.0 if when == YESTERDAY else 99.0)
