@@ -149,58 +149,98 @@ class Running:
 @asynccontextmanager
 async def daemon(boot: Boot) -> AsyncIterator[Running]:
     """Everything up in order; on leaving, the shutdown ladder within the grace period."""
-    settings, environ = boot.settings, boot.environ
+    settings = boot.settings
     redactor = Redactor()
     configure_logging(settings.log_format, settings.log_level, redactor)
-    clock = boot.clock or SystemClock()
-    loaded = await asyncio.to_thread(read_config, boot.paths, environ, boot.registry)
+    loaded = await asyncio.to_thread(read_config, boot.paths, boot.environ, boot.registry)
     _refuse_forgetful(settings.store, loaded.pipelines)
     async with AsyncExitStack() as stack:
-        supervisor = Supervisor()
-        instruments = Instruments(__version__)
-        instruments.declare(loaded.pipelines, GATE_NAMES)
-        store = boot.store or open_store(settings.store, clock)
-        await store.open()
-        stack.push_async_callback(store.close)
-        aws = Aws(_aws_settings(settings), clock, instruments, supervisor.spawn)
-        await aws.open()
-        stack.push_async_callback(aws.close)
-        cloud = Cloud(aws)
-        session = aiohttp.ClientSession()
-        stack.push_async_callback(session.close)
-        secrets = SecretResolver(environ, lambda: aws.reads(AwsSpec()), clock)
-        channels = Channels(secrets, lambda: session, _sns(cloud), clock)
-        outbox = Outbox(channels, (), instruments)
-        supervisor.spawn("outbox", outbox.run())
-        token = await _token(settings, secrets, redactor)
-        outside = Outside(
-            clock=clock,
-            store=store,
-            meter=instruments,
-            registry=boot.registry,
-            cloud=cloud,
-            notify=channels.send,
-            post=_poster(outbox, lambda name: engine.pipeline(name)),  # noqa: PLW0108 (the engine is made below)
-            broken_places=cloud.broken,
-            read_parameter=_parameter_reader(cloud),
-        )
-        engine = Engine(outside, supervisor, _engine_settings(settings, token is not None))
-        reload = Reload(boot, engine, instruments)
-        surface = EngineSurface(engine, store, clock, boot.registry, reload.run)
-        reload.took(loaded, clock)
-        metrics = SurfaceCollector(surface, instruments)
-        url = await _listen(make_app(surface, metrics.render, WebSettings(token, __version__)), settings, stack)
-        await engine.start(loaded.pipelines)
-        stack.push_async_callback(engine.released)
-        stack.push_async_callback(supervisor.shutdown, settings.grace.total_seconds() * 0.7)
-        stack.push_async_callback(outbox.stop, 2.0)
-        stack.push_async_callback(engine.stop)
+        room = await _furnish(boot, loaded, redactor, stack)
+        web = WebSettings(room.token, __version__)
+        metrics = SurfaceCollector(room.surface, room.instruments)
+        url = await _listen(make_app(room.surface, metrics.render, web), settings, stack)
+        await _begin(room, loaded, settings, stack)
+        supervisor, reload = room.supervisor, room.reload
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGHUP, lambda: supervisor.spawn("reload", reload.run("SIGHUP"))
         )
         supervisor.forever("watch", lambda: watch_files(boot.paths, lambda: reload.run("a changed file")))
-        log.info("daemon.listening", url=url, mutating=token is not None)
-        yield Running(engine, surface, url)
+        log.info("daemon.listening", url=url, mutating=room.token is not None)
+        yield Running(room.engine, room.surface, url)
+
+
+@asynccontextmanager
+async def alone(boot: Boot, loaded: Loaded) -> AsyncIterator[Running]:
+    """The engine on `loaded` and the daemon's own store, without HTTP and reloads: for work while no daemon runs.
+
+    Logging is the caller's. Raises StartError, StoreUnavailable (also while a daemon holds the store).
+    """
+    _refuse_forgetful(boot.settings.store, loaded.pipelines)
+    async with AsyncExitStack() as stack:
+        room = await _furnish(boot, loaded, Redactor(), stack)
+        await _begin(room, loaded, boot.settings, stack)
+        yield Running(room.engine, room.surface, "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """A furnished engine that does nothing yet."""
+
+    engine: Engine
+    surface: EngineSurface
+    supervisor: Supervisor
+    instruments: Instruments
+    outbox: Outbox
+    reload: Reload
+    token: str | None
+
+
+async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncExitStack) -> _Room:
+    """Store, AWS, notices and an engine between them; `stack` takes down what was opened."""
+    settings, environ = boot.settings, boot.environ
+    clock = boot.clock or SystemClock()
+    supervisor = Supervisor()
+    instruments = Instruments(__version__)
+    instruments.declare(loaded.pipelines, GATE_NAMES)
+    store = boot.store or open_store(settings.store, clock)
+    await store.open()
+    stack.push_async_callback(store.close)
+    aws = Aws(aws_settings(settings), clock, instruments, supervisor.spawn)
+    await aws.open()
+    stack.push_async_callback(aws.close)
+    cloud = Cloud(aws)
+    session = aiohttp.ClientSession()
+    stack.push_async_callback(session.close)
+    secrets = SecretResolver(environ, lambda: aws.reads(AwsSpec()), clock)
+    channels = Channels(secrets, lambda: session, _sns(cloud), clock)
+    outbox = Outbox(channels, (), instruments)
+    supervisor.spawn("outbox", outbox.run())
+    token = await _token(settings, secrets, redactor)
+    outside = Outside(
+        clock=clock,
+        store=store,
+        meter=instruments,
+        registry=boot.registry,
+        cloud=cloud,
+        notify=channels.send,
+        post=_poster(outbox, lambda name: engine.pipeline(name)),  # noqa: PLW0108 (the engine is made below)
+        broken_places=cloud.broken,
+        read_parameter=_parameter_reader(cloud),
+    )
+    engine = Engine(outside, supervisor, _engine_settings(settings, token is not None))
+    reload = Reload(boot, engine, instruments)
+    surface = EngineSurface(engine, store, clock, boot.registry, reload.run)
+    reload.took(loaded, clock)
+    return _Room(engine, surface, supervisor, instruments, outbox, reload, token)
+
+
+async def _begin(room: _Room, loaded: Loaded, settings: Settings, stack: AsyncExitStack) -> None:
+    """Start the engine; `stack` gets the shutdown ladder."""
+    await room.engine.start(loaded.pipelines)
+    stack.push_async_callback(room.engine.released)
+    stack.push_async_callback(room.supervisor.shutdown, settings.grace.total_seconds() * 0.7)
+    stack.push_async_callback(room.outbox.stop, 2.0)
+    stack.push_async_callback(room.engine.stop)
 
 
 class Reload:
@@ -248,7 +288,8 @@ def _refuse_forgetful(store: str, pipelines: Sequence[Pipeline]) -> None:
         )
 
 
-def _aws_settings(settings: Settings) -> AwsSettings:
+def aws_settings(settings: Settings) -> AwsSettings:
+    """What the AWS room needs to know of the settings."""
     return AwsSettings(
         endpoint_url=settings.endpoint,
         read_share=settings.read_share,
