@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from monitor.demo.world import (
     BUDGET,
+    DEAD,
     INGEST,
     MACHINE,
     MACHINE_NAME,
@@ -104,7 +105,7 @@ class Workflow:
         await self.world.side.post("executions/enter", arn=due, state="Catalog")
         if self.seen < self.pace.total:
             names = [f"{arn.rsplit(':', 1)[-1]}/part-{part}.parquet" for arn in due for part in range(outputs)]
-            await _in_parallel([self._put(name) for name in names])
+            await _in_parallel(self._put, names)
 
     async def _put(self, name: str) -> None:
         s3 = await self.world.aws("s3")
@@ -203,22 +204,25 @@ class Throttling:
     def __init__(self, world: World) -> None:
         self._world = world
         self.needed = 140  # concurrent executions the work asks for
+        self.throttled = 0  # a minute, at present
 
     async def run(self) -> None:
         """Six bad minutes behind, then as the reserved concurrency goes."""
-        await self._report([60.0 * n for n in range(1, 7)])
+        await self._report([60.0 * n for n in range(1, 7)], 60)
         while True:
-            await self._report([0.0])
             await asyncio.sleep(5)
+            await self._report([0.0], 5)
 
-    async def _report(self, agos: Sequence[float]) -> None:
+    async def _report(self, agos: Sequence[float], seconds: float) -> None:
+        """Metric points that each stand for so many seconds."""
         reserved = await self._world.reserved()
         limit = self.needed if reserved is None else reserved
         names = {"FunctionName": INGEST}
+        self.throttled = max(0, self.needed - limit)
         values = {
-            "Throttles": float(max(0, self.needed - limit)),
+            "Throttles": self.throttled * seconds / 60,
             "ConcurrentExecutions": float(min(self.needed, limit)),
-            "Invocations": float(60 * min(self.needed, limit)),
+            "Invocations": min(self.needed, limit) * seconds,
         }
         points = [
             {"namespace": "AWS/Lambda", "metric": metric, "value": value, "dimensions": names, "ago": ago}
@@ -249,8 +253,10 @@ class DeadLetters:
         sqs, url = await self._world.aws("sqs"), await self._world.queue_url(QUEUE)
         for number in range(self.POISON):
             await self._send(sqs, url, f"bad-{number}")
-        good = 0
+        good, queue = 0, {"QueueName": DEAD}
         while True:
+            age = {"namespace": "AWS/SQS", "metric": "ApproximateAgeOfOldestMessage", "value": 30, "dimensions": queue}
+            await self._world.side.post("metrics", points=[age])
             if good < 10:
                 await self._send(sqs, url, f"good-{good}")
                 good += 1
@@ -306,13 +312,14 @@ class CostSpike:
                 rows.append({"date": date, "service": service, "amount": amount, "tags": {"pipeline": "etl"}})
         await self._world.side.post("cost", rows=rows)
         await self._world.side.post("budgets", budget=BUDGET, actual=86.0, forecasted=171.0)
-        await self._meter([60.0 * n for n in range(1, 16)])
+        await self._meter([60.0 * n for n in range(1, 16)], 60)
         while True:
-            await self._meter([0.0])
             await asyncio.sleep(10)
+            await self._meter([0.0], 10)
 
-    async def _meter(self, agos: Sequence[float]) -> None:
-        factor = 50.0 if self.runaway else 1.0
+    async def _meter(self, agos: Sequence[float], seconds: float) -> None:
+        """Metric points that each stand for so many seconds."""
+        factor = (50.0 if self.runaway else 1.0) * seconds / 60
         function, machine = {"FunctionName": TRANSFORM}, {"StateMachineArn": MACHINE}
         values = [
             ("AWS/Lambda", "Invocations", 200 * factor, function),
@@ -333,14 +340,14 @@ class CostSpike:
         return "stopped the runaway backfill; spend is back below 80 % of the budget"
 
 
-async def _in_parallel(calls: Sequence[Any], width: int = 8) -> None:
-    """At most `width` at once."""
-    waiting = list(reversed(calls))
+async def _in_parallel(call: Callable[[str], Awaitable[None]], names: Sequence[str], width: int = 8) -> None:
+    """At most `width` calls at once."""
+    waiting = list(reversed(names))
 
     async def work() -> None:
         while waiting:
-            await waiting.pop()
+            await call(waiting.pop())
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(width, len(calls))):
+        for _ in range(min(width, len(names))):
             group.create_task(work())

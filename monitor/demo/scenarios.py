@@ -213,6 +213,11 @@ async def _throttle_raised(scene: Scene) -> bool:
     return bool(scene.memory.get("raised"))
 
 
+async def _throttle_relieved(scene: Scene) -> bool:
+    """The same load, and nothing is refused any more."""
+    return bool(scene.driver.needed > RESERVED and scene.driver.throttled == 0)
+
+
 async def _throttle_restored(scene: Scene) -> bool:
     return bool(scene.memory.get("raised")) and await scene.world.reserved() == RESERVED
 
@@ -226,6 +231,7 @@ THROTTLING = Scenario(
     stages=(
         Stage("detected", "ingest-handler is throttled, and the breaker tripped", _throttle_detected),
         Stage("raised", "its reserved concurrency is 200", _throttle_raised),
+        Stage("relieved", "the same load is refused no more", _throttle_relieved),
         Stage("verified", "a whole window passed without a throttle", _verified),
         Stage("restored", "its reserved concurrency is 100 again", _throttle_restored),
         Stage("closed", "the breaker is closed again", _closed),
@@ -282,6 +288,10 @@ async def _economies(scene: Scene) -> bool:
     return await scene.world.economies() == {"memory": 512, "billing": "PAY_PER_REQUEST", "retention": 7}
 
 
+async def _all_verified(scene: Scene) -> bool:
+    return sum(name == "step.done" and text.startswith("verify") for name, text in scene.events) >= 2
+
+
 async def _flag_back(scene: Scene) -> bool:
     return bool(scene.memory.get("economy")) and await scene.world.flag() == "normal"
 
@@ -296,11 +306,12 @@ COST = Scenario(
         Stage("detected", "the budget is past 80 %, and the breaker tripped", _throttle_detected),
         Stage("contained", "the pipeline's flag says economy", _flag_set),
         Stage("cut", "smaller memory, on-demand table, shorter logs: each after an approval", _economies),
-        Stage("verified", "spend is back below 80 %", _verified),
+        Stage("verified", "the budget's use and the dollars per hour are back in bounds", _all_verified),
         Stage("restored", "the flag says normal again", _flag_back),
         Stage("closed", "the breaker is closed again", _closed),
     ),
-    environment={**_FAST, "COST_INTERVAL": "2s", "COST_FOR": "4s"},
+    seconds=300,
+    environment={**_FAST, "COST_INTERVAL": "2s", "COST_FOR": "4s", "COST_WINDOW": "1m"},
 )
 
 SCENARIOS: Mapping[str, Scenario] = {one.name: one for one in (EVENT_LOOP, STUCK, THROTTLING, DLQ, COST)}

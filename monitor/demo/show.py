@@ -39,6 +39,11 @@ async def run_demo(scenario: str, *, port: int = 0, tty: bool, out: TextIO) -> i
     if chosen is None:
         print(f"there is no scenario '{scenario}'; there are: {', '.join(SCENARIOS)}", file=out)
         return 2
+    return await run_scenario(chosen, port=port, tty=tty, out=out)
+
+
+async def run_scenario(chosen: Scenario, *, port: int = 0, tty: bool, out: TextIO) -> int:
+    """`run_demo` for a scenario in hand."""
     screen = Screen(chosen, out, tty)
     stop = asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="tripswitch-demo-") as folder, _signals(stop), screen:
@@ -163,17 +168,25 @@ class Play:
         name, waiting = self.scenario.breaker, scene.breaker.get("approval")
         if waiting and waiting not in self.answered:
             self.answered.add(waiting)
-            if "fixed" not in self.answered:
-                self.answered.add("fixed")
-                self.screen.say(OPERATOR, await scene.driver.fix())
+            await self._fix(scene)
             accepted, words = await self.daemon.command(name, "approve", plan=waiting)
             self.screen.say(OPERATOR, f"approve: {words}" if accepted else f"approve refused: {words}")
-        elif scene.state == "open" and scene.breaker.get("recovery") == "manual" and "reset" not in self.answered:
+        elif self._contained(scene) and scene.breaker.get("recovery") == "manual" and "reset" not in self.answered:
             self.answered.add("reset")
-            if not scene.breaker.get("steps"):
-                return
+            await self._fix(scene)
             accepted, words = await self.daemon.command(name, "reset")
             self.screen.say(OPERATOR, f"reset: {words}" if accepted else f"reset refused: {words}")
+
+    def _contained(self, scene: Scene) -> bool:
+        """Open, and everything that comes before the recovery is proven."""
+        names = [stage.name for stage in self.scenario.stages]
+        return scene.state == "open" and len(self.screen.proven) >= names.index("verified")
+
+    async def _fix(self, scene: Scene) -> None:
+        """The cause, once, before anything is put back."""
+        if "fixed" not in self.answered:
+            self.answered.add("fixed")
+            self.screen.say(OPERATOR, await scene.driver.fix())
 
     async def _timeline(self, scene: Scene) -> None:
         """The daemon's own events, as they come."""
