@@ -1,6 +1,7 @@
 """`${name}` in values: a variable of the file, else of the environment; `${name:-default}`; `$$` is a dollar sign.
 
-`${trip.targets}` and its like stay as they are: the engine fills them in when a step runs.
+`${trip.targets}` and its like stay as they are: the engine fills them in when a step runs. So does
+`${prior}` in the `undo` of an `aws_call`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _MAX_LENGTH = 65_536
 
 #: What a running trip knows of itself (monitor.plugin.TripInfo).
 TRIP_FIELDS = ("id", "pipeline", "breaker", "severity", "reason", "started_at", "targets", "runbook")
+
+#: The captured value, in the `undo` of an `aws_call`.
+PRIOR = "prior"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ class Variables:
         name, colon, default = inside.partition(":-")
         if name.startswith("trip.") and not colon:
             return _trip_placeholder(name, path)
+        if name == PRIOR and not colon and "undo" in path and name not in self._raw and name not in self._done:
+            return f"${{{name}}}"
         if not _NAME.fullmatch(name):
             raise _Undefined(f"'${{{inside}}}' is no variable", "write ${NAME}, ${NAME:-default}, or $$ for a dollar")
         if name in self._raw or name in self._done:

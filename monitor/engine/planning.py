@@ -126,7 +126,7 @@ def _trip_word(name: str, trip: Trip) -> str:
         "severity": trip.spec.severity.value,
         "reason": trip.reason,
         "targets": ", ".join(trip.targets),
-        "incident": trip.incident or "",
+        "runbook": trip.spec.runbook or "",
         "started_at": trip.at.isoformat(),
     }
     return words.get(name, f"${{trip.{name}}}")

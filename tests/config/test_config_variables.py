@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
-from monitor.config import Loaded
+from checks import KINDS
+from monitor.actions import ACTIONS
+from monitor.config import ConfigError, Loaded, load
+from monitor.plugin import Registry
 
 Load = Callable[..., Loaded]
 Problems = Callable[..., list[str]]
@@ -71,3 +75,33 @@ def test_a_value_explosion_stops(problems_of: Problems) -> None:
     told = problems_of("\n".join([*lines, "checks:", "  s: {kind: http, url: x}", ""]))
     assert len(told) == 1
     assert "longer than 65536 characters" in told[0]
+
+
+PRIOR = """
+pipeline: a
+checks:
+  retention: {kind: aws_query, service: sqs, operation: GetQueueAttributes, parameters: {QueueUrl: q}, query: "`1`"}
+breakers:
+  keep:
+    trip_when: retention
+    on_trip:
+      - aws_call:
+          service: logs
+          operation: PutRetentionPolicy
+          parameters: {logGroupName: g, retentionInDays: 7}
+          capture: {operation: DescribeLogGroups, query: "logGroups[0].retentionInDays"}
+          undo: {operation: PutRetentionPolicy, parameters: {logGroupName: g, retentionInDays: "${prior}"}}
+          %s
+"""
+
+
+def test_prior_stays_for_the_undo_of_a_call_and_nowhere_else(tmp_path: Path) -> None:
+    """`${prior}` is the captured value: it is left for the undo to fill in, and undefined anywhere else."""
+    registry = Registry({c.kind: c for c in KINDS}, {a.name: a for a in ACTIONS})
+    file = tmp_path / "a.yaml"
+    file.write_text(PRIOR % "", encoding="utf-8")
+    step = load([file], registry, {}).pipelines[0].breakers["keep"].on_trip[0]
+    assert step.params["undo"]["parameters"]["retentionInDays"] == "${prior}"  # type: ignore[index, call-overload]
+    file.write_text(PRIOR % 'resource: "${prior}"', encoding="utf-8")
+    with pytest.raises(ConfigError, match="'prior' is not defined"):
+        load([file], registry, {})
