@@ -35,8 +35,8 @@ from monitor.store.documents import (
 from monitor.store.process_lock import ProcessLock
 from monitor.store.sqlite_errors import explain, explain_os
 
-#: How long to wait for another program's lock (a backup, a shell), milliseconds.
-_BUSY_MS = 5_000
+#: How long to wait for another program's lock (a backup, a shell).
+_PATIENCE = timedelta(seconds=5)
 #: What the write-ahead log is cut back to after a checkpoint, bytes.
 _LOG_BYTES = 4 << 20
 #: Expired documents deleted per transaction, so that a commit never waits for a long clean-up.
@@ -62,8 +62,9 @@ _PRUNE = """DELETE FROM document WHERE (kind, key) IN
 class SqliteStore:
     """`ports.Store` in a SQLite file, held by this process alone while open (`<path>.lock`)."""
 
-    def __init__(self, path: str, clock: Clock) -> None:
+    def __init__(self, path: str, clock: Clock, *, patience: timedelta = _PATIENCE) -> None:
         self.path = path
+        self._patience = patience
         self._clock = clock
         self._turn = asyncio.Lock()
         # The real path: two names of one file must meet at one lock.
@@ -79,7 +80,7 @@ class SqliteStore:
             self._process.take()
             try:
                 _create_file(self.path)
-                self._connection = await _connect(self.path)
+                self._connection = await _connect(self.path, self._patience)
             except sqlite3.Error as error:
                 raise StoreUnavailable(explain(self.path, error)) from error
             except OSError as error:
@@ -177,8 +178,8 @@ class SqliteStore:
             if gone < _PRUNE_ROWS:
                 break
         async with self._using() as connection:
-            # Fetched to the end: each step of this pragma frees one page.
-            await connection.execute_fetchall("PRAGMA incremental_vacuum")
+            # As a script: run as a statement, this pragma frees a single page and stops.
+            await connection.executescript("PRAGMA incremental_vacuum")
             await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
         return total
 
@@ -247,10 +248,10 @@ def _create_file(path: str) -> None:
         os.close(folder)
 
 
-async def _connect(path: str) -> aiosqlite.Connection:
+async def _connect(path: str, patience: timedelta) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
     try:
-        await connection.execute_fetchall(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        await connection.execute_fetchall(f"PRAGMA busy_timeout = {patience // timedelta(milliseconds=1)}")
         version = await schema.recognise(connection, path)
         # Only effective before anything else is written to a new file, the change to WAL included.
         await connection.execute_fetchall("PRAGMA auto_vacuum = INCREMENTAL")

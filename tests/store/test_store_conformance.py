@@ -12,7 +12,8 @@ from monitor.core.ports import Conflict, Delete, Fenced, Item, Lease, Put, Store
 
 TTL = timedelta(seconds=30)
 AWKWARD: dict[str, Any] = {
-    "empty": {}, "list": [1, 2.5, None, True, "ü"], "deep": {"a": {"b": [{"c": "\n\"'\\"}]}}, "big": 2**60, "nul": "a\0b",
+    "empty": {}, "list": [1, 2.5, None, True, "ü"], "deep": {"a": {"b": [{"c": "\n\"'\\"}]}}, "big": 2**60,
+    "nul": "a\0b",
 }  # fmt: skip
 
 
