@@ -253,15 +253,21 @@ class Steps:
         return [entry for entry in entries if entry.phase not in SETTLED]
 
     def _to_undo(self, step: StepState) -> list[Entry]:
-        of = step.spec.params.get("steps", ["*"])
-        names = list(of) if isinstance(of, (list, tuple)) else [of]
         current = f"{self._record.key}/{self._trip.id}/"
+        everything = "*" in _named(step)
         return [
             entry
             for entry in self._ledger.undoable()
-            if ("*" in names or entry.step in names or entry.change.action in names)
-            and (entry.key.startswith(current) or "*" in names)
+            if _names(step, entry) and (everything or entry.key.startswith(current))
         ]
+
+    def _taken_back(self, step: StepState) -> str:
+        """What became of everything the undo names, in words."""
+        ended = [entry for entry in self._ledger.entries.values() if _names(step, entry)]
+        undone = sum(entry.phase is Phase.UNDONE for entry in ended)
+        drifted = [entry.change.resource for entry in ended if entry.phase is Phase.DRIFT]
+        left = f"; left alone, because somebody changed it: {', '.join(drifted[:3])}" if drifted else ""
+        return (f"{undone} change{'s' if undone != 1 else ''} taken back" if undone else "nothing to take back") + left
 
     def _held(self, step: StepState, entries: list[Entry], risk: Risk) -> tuple[Hold | None, str | None]:
         """The gate that holds this step, and the plan to approve if that is a person's yes."""
@@ -333,7 +339,7 @@ class Steps:
     async def _finish(self, index: int, step: StepState) -> float:
         """All changes are settled."""
         if step.spec.verb == "undo":
-            return await self._done(index, step, "nothing left to undo")
+            return await self._done(index, step, self._taken_back(step))
         entries = self._ledger.of_step(self._trip.id, self._trip.round, step.spec.id)
         text = "; ".join(dict.fromkeys(entry.detail or entry.change.summary for entry in entries[:3]))
         return await self._done(index, step, text or "nothing to do")
@@ -373,6 +379,17 @@ class Steps:
         """Where the pipeline lives now; an orphaned breaker goes on with the SDK's own chain."""
         pipeline = self._services.pipelines(self._record.pipeline)
         return pipeline.aws if pipeline is not None else AwsSpec()
+
+
+def _named(step: StepState) -> list[Json]:
+    of = step.spec.params.get("steps", ["*"])
+    return list(of) if isinstance(of, (list, tuple)) else [of]
+
+
+def _names(step: StepState, entry: Entry) -> bool:
+    """Whether the undo step means this entry: by its step's id, by its action, or by meaning everything."""
+    names = _named(step)
+    return "*" in names or entry.step in names or entry.change.action in names
 
 
 def _plan_of(record: Breaker, trip: Trip, step: StepState, entries: list[Entry]) -> str:
