@@ -34,7 +34,7 @@ Store = Annotated[str | None, typer.Option("--store", help="With --local: where 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the steps until it is done.")]
 Timeout = Annotated[str | None, typer.Option("--timeout", help="With --wait: give up following after this long (10m).")]
 Force = Annotated[bool, typer.Option("--force", help="Close without the recovery steps; changes stay in force.")]
-Plan = Annotated[
+Approved = Annotated[
     str | None, typer.Option("--plan", help="Approve only this plan; by default the one shown.", show_default=False)
 ]
 
@@ -76,7 +76,7 @@ def trip(
     daemon, limit = connect(url, token), _limit(timeout)
     seen = daemon.get("breakers", pipeline, name)
     say(f"{_title(seen)}; tripping it would:")
-    say("\n".join(f"  {line}" for line in seen["plan"]) or "  do nothing: its playbook is empty")
+    say("\n".join(plan(seen, daemon.get("config"))) or "  do nothing: its playbook is empty")
     _targets(seen)
     ask(f"trip {breaker}?", yes)
     _send(daemon, breaker, "trip", by=options.person(by), reason=reason)
@@ -121,7 +121,7 @@ def reset(
 
 def approve(
     breaker: Breaker,
-    plan: Plan = None,
+    approved: Approved = None,
     yes: options.Yes = False,
     by: options.By = None,
     url: options.Url = None,
@@ -140,8 +140,8 @@ def approve(
         die(f"refused: {breaker} waits for no approval", EXIT_REFUSED)
     say("\n".join([f"{_title(seen)}; plan {waiting}:", *plan_lines(seen)]))
     _targets(seen)
-    ask(f"approve plan {plan or waiting} of {breaker}?", yes)
-    _send(daemon, breaker, "approve", by=options.person(by), plan=plan or waiting)
+    ask(f"approve plan {approved or waiting} of {breaker}?", yes)
+    _send(daemon, breaker, "approve", by=options.person(by), plan=approved or waiting)
 
 
 def disable(
@@ -186,6 +186,23 @@ def enable(
     say("\n".join(f"  {line}" for line in left) or "  no step; it trips when its condition holds")
     ask(f"enable {breaker}?", yes)
     _send(daemon, breaker, "enable", by=options.person(by))
+
+
+def plan(seen: dict[str, Any], documents: dict[str, Any]) -> list[str]:
+    """What tripping would do, a line per step. Before a trip the daemon may only name the verb: its parameters help."""
+    lines = list(seen["plan"])
+    steps = documents.get(seen["pipeline"], {}).get("breakers", {}).get(seen["name"], {}).get("on_trip", [])
+    if len(steps) == len(lines):
+        lines = [
+            f"{line}: {_words(step[line])}" if line in step else line for line, step in zip(lines, steps, strict=True)
+        ]
+    return [f"  {line}" for line in lines]
+
+
+def _words(params: Any) -> str:
+    if not isinstance(params, dict):
+        return str(params)
+    return ", ".join(f"{key} {value}" for key, value in params.items() if value not in (None, False, [], {}))
 
 
 def in_force(seen: dict[str, Any]) -> list[str]:

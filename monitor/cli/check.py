@@ -53,12 +53,17 @@ def check(paths: options.Paths, only: Only = None, output: options.Output = "tab
     boot = Boot(tuple(paths), settings, environ(), known)
     with _progress(len(specs)) as ended:
         found = asyncio.run(check_once(boot, specs, ended))
-    worst = max((view.level for view in found.checks), key=lambda level: level.rank, default=Level.OK)
+    worst = worst_of(view.level for view in found.checks)
     if output == "json":
         show_json(_document(found, worst))
     else:
         _print(found)
     raise typer.Exit(EXIT_CODES[worst])
+
+
+def worst_of(levels: Iterable[Level]) -> Level:
+    """Critical before unknown before warning before ok."""
+    return max(levels, key=lambda level: level.rank, default=Level.OK)
 
 
 def _chosen(pipelines: Iterable[Pipeline], patterns: Sequence[str]) -> list[CheckSpec]:

@@ -22,8 +22,8 @@ class Follower:
         self._tell("breaker", f"{breaker['pipeline']}/{breaker['name']} is {_state(breaker)}")
         for step in breaker["steps"]:
             self._tell(f"{breaker['phase']} {step['id']}", _step(step))
-            for change in step["changes"]:
-                self._tell(f"{breaker['phase']} {step['id']} {change['resource']}", _change(change))
+            for n, change in enumerate(step["changes"]):  # one resource may stand there twice
+                self._tell(f"{breaker['phase']} {step['id']} {n} {change['resource']}", _change(change))
 
     def _tell(self, key: str, line: str) -> None:
         if line and self._told.get(key) != line:
@@ -65,8 +65,14 @@ def _step(step: Mapping[str, Any]) -> str:
         words += f" by {step['gate']}"
     if phase == "waiting" and step["until"]:
         words += f" until {at(step['until'])} UTC"
-    detail = f" ({step['detail']})" if step["detail"] else ""
-    return f"{words}: {step['summary']}{detail}"
+    detail = _unsaid(step["summary"], step["detail"])
+    return f"{words}: {step['summary']}" + (f" ({detail})" if detail else "")
+
+
+def _unsaid(summary: str, detail: str) -> str:
+    """What the detail adds to the summary, which it often begins with."""
+    said = summary.split(": ", 1)[-1]
+    return detail.removeprefix(said).lstrip(": ")
 
 
 def _change(change: Mapping[str, Any]) -> str:

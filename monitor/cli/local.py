@@ -18,7 +18,7 @@ from typing import Any
 
 from monitor import app
 from monitor.cli import options
-from monitor.cli.breakers import in_force
+from monitor.cli.breakers import in_force, plan
 from monitor.cli.follow import EVERY, Follower, approval, plan_lines
 from monitor.cli.talk import EXIT_REFUSED, EXIT_USAGE, answer, die, prompt, say
 from monitor.config import Loaded
@@ -79,7 +79,7 @@ async def _work(boot: app.Boot, loaded: Loaded, order: Order) -> None:
                 break
             await clock.sleep(EVERY)
         before = _shown(_view(running, order.breaker))
-        await _confirm(order, before)
+        await _confirm(order, before, loaded.documents)
         outcome = await _ask(running, order)
         if not outcome.ok:
             die(f"refused: {outcome.message}", EXIT_REFUSED)
@@ -96,31 +96,31 @@ async def _follow(running: app.Running, order: Order, settings: Settings) -> Non
         follower.look(seen)
         if view.state is end:
             return
-        plan = approval(seen)
-        if plan is not None:
-            await _approval(order, seen, plan)
-            await running.surface.approve(order.breaker, order.by, plan)
+        waiting = approval(seen)
+        if waiting is not None:
+            await _approval(order, seen, waiting)
+            await running.surface.approve(order.breaker, order.by, waiting)
         await running.engine.services.clock.sleep(EVERY)
 
 
-async def _confirm(order: Order, seen: Mapping[str, Any]) -> None:
-    lines = [f"  {line}" for line in seen["plan"]] if order.verb == "trip" else in_force(dict(seen))
+async def _confirm(order: Order, seen: Mapping[str, Any], documents: Any) -> None:
+    lines = plan(dict(seen), documents) if order.verb == "trip" else in_force(dict(seen))
     would = "would do" if order.verb == "trip" else "leaves in force" if order.force else "runs its recovery, over"
     say("\n".join([f"{order.breaker} is {seen['state']}; {order.verb} {would}:", *(lines or ["  nothing"])]))
     if not order.yes:
         await _ask_person(f"{order.verb} {order.breaker} from here?")
 
 
-async def _approval(order: Order, seen: Mapping[str, Any], plan: str) -> None:
+async def _approval(order: Order, seen: Mapping[str, Any], waiting: str) -> None:
     """`--yes` was said before this plan was known; approving it takes a person who sees it."""
-    say("\n".join([f"plan {plan} waits for approval:", *plan_lines(seen)]))
+    say("\n".join([f"plan {waiting} waits for approval:", *plan_lines(seen)]))
     if not sys.stdin.isatty():
         die(
-            f"{order.breaker} waits for approval of {plan}; it stays as it is until a daemon runs: "
+            f"{order.breaker} waits for approval of {waiting}; it stays as it is until a daemon runs: "
             f"then `tripswitch breaker approve {order.breaker}`",
             EXIT_REFUSED,
         )
-    await _ask_person(f"approve plan {plan}?")
+    await _ask_person(f"approve plan {waiting}?")
 
 
 async def _ask_person(question: str) -> None:

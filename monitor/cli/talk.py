@@ -67,7 +67,13 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
     for row in rows:
         words = [clean(cell).replace("\n", " ") for cell in row]
         table.add_row(*(Text(word, style=_STYLES.get(word.split(" (")[0], "")) for word in words))
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    typer.echo("\n".join(lines).strip("\n") + "\n")
 
 
 def ask(question: str, yes: bool) -> None:
