@@ -80,9 +80,8 @@ async def test_what_was_committed_survives_a_kill(sqlite_path: Path, clock: Any,
     told = [int(line) for line in (last + rest).splitlines()]
     store = SqliteStore(str(sqlite_path), clock)
     await store.open()
-    left, right = (
-        [item.key.partition("/")[2] for item in await store.scan("pair", side)] for side in ("left", "right")
-    )
+    found = {side: await store.scan("pair", side) for side in ("left", "right")}
+    left, right = ([item.key.partition("/")[2] for item in items] for items in found.values())
     assert left == right
     assert int(left[-1]) >= told[-1]
     assert len(left) == int(left[-1]) + 1
