@@ -150,6 +150,14 @@ class Board:
             for (target, signal), cell in board.cells.items():
                 yield _row(board.spec, target, signal, cell)
 
+    def rows_of(self, pipeline: str, checks: Iterable[str]) -> Iterator[Row]:
+        """The rows of some checks."""
+        for name in sorted(checks):
+            board = self._checks.get(f"{pipeline}/{name}")
+            if board is not None:
+                for (target, signal), cell in board.cells.items():
+                    yield _row(board.spec, target, signal, cell)
+
     def level_counts(self) -> dict[Level, int]:
         """How many (target, signal) stand at each level."""
         counts = dict.fromkeys(Level, 0)

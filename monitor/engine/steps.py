@@ -92,10 +92,11 @@ class Steps:
     async def settle_leftovers(self) -> None:
         """Before a close: what no recovery step took back is listed as in force; what changed nothing is let go."""
         for entry in self._ledger.undoable():
-            if entry.phase is Phase.UNCHANGED:
-                account, region = await self._services.cloud.identity(self._aws_spec())
-                await Changes(self._services, self._ledger, Place(account, region)).release(entry)
-            elif entry.phase is not Phase.ABANDONED:
+            if entry.phase is Phase.ABANDONED:
+                continue
+            # Where the claim lies is written in the entry: AWS is not asked, so that a close never waits for it.
+            changes = Changes(self._services, self._ledger, Place("", ""))
+            if entry.phase is not Phase.UNCHANGED or not await changes.let_go(entry):
                 left = replace(entry, phase=Phase.ABANDONED, detail="no recovery step undoes it: still in force")
                 await self._services.journal.save(self._ledger, entries=[left])
                 self._report("action.left_in_force", f"{entry.change.summary}: no recovery step undoes it")
@@ -119,7 +120,9 @@ class Steps:
     async def _done(self, index: int, step: StepState, detail: str, phase: StepPhase = StepPhase.DONE) -> float:
         step = replace(step, phase=phase, detail=detail, gate=None, reason=None, until=None, plan=None)
         await self._put(index, step)
-        self._report("step.done" if phase is StepPhase.DONE else "step.planned", f"{step.spec.verb}: {detail}")
+        acted = phase is StepPhase.DONE and step.spec.verb in self._services.registry.actions
+        event = "action.settled" if acted else "step.done" if phase is StepPhase.DONE else "step.planned"
+        self._report(event, f"{step.spec.verb}: {detail}")
         return 0.0
 
     # --- steps that only wait -----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from monitor.core.breaker import Breaker, StepPhase, Trip
 from monitor.core.change import Phase
 from monitor.core.condition import Match, checks_of, evaluate, terms_of
 from monitor.core.durations import parse_duration
-from monitor.core.model import Json, Mode, State
+from monitor.core.model import Json, Level, Mode, State
 from monitor.core.ports import Conflict, Fenced, StoreError
 from monitor.core.spec import BreakerSpec, StepSpec
 from monitor.core.view import Outcome
@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 NAP = 5.0
 #: How long a trial may go on without data before the cut is put back.
 BLIND_TRIALS = 3
+
+#: Readings named in a trip's reason.
+MOST_REASONS = 4
 
 Order = Callable[[], Awaitable[Outcome]]
 
@@ -162,7 +165,7 @@ class Worker:
         found = self._match(self.spec)
         if found.truth is not True:
             return None
-        await self.trip(self.spec, "; ".join(found.reasons), _targets(found), by=None)
+        await self.trip(self.spec, self._because(self.spec, found), _targets(found), by=None)
         return 0.0
 
     async def trip(self, spec: BreakerSpec, reason: str, targets: tuple[str, ...], by: str | None) -> None:
@@ -295,6 +298,20 @@ class Worker:
         table = self._services.board.standings(spec.pipeline, checks_of(spec.condition))
         return evaluate(spec.condition, table)
 
+    def _because(self, spec: BreakerSpec, found: Match) -> str:
+        """What was seen, in numbers: people read this at three in the morning."""
+        wanted = {(term.check, term.signal) for term in terms_of(spec.condition)}
+        lines = [
+            f"{row.target} {row.signal}: {row.detail}"
+            for row in self._services.board.rows_of(spec.pipeline, {check for check, _ in wanted})
+            if (row.check, row.target) in found.targets
+            and row.level in (Level.WARNING, Level.CRITICAL)
+            and {(row.check, row.signal), (row.check, None)} & wanted
+        ]
+        lines = list(dict.fromkeys(lines)) or list(found.reasons)
+        more = f"; and {len(lines) - MOST_REASONS} more" if len(lines) > MOST_REASONS else ""
+        return "; ".join(lines[:MOST_REASONS]) + more
+
     def _wish_on(self) -> None:
         """A storm lasts as long as its breakers still want to trip."""
         trip = self.record.trip
@@ -360,7 +377,7 @@ class Worker:
         incident = trip.incident if trip is not None else None
         level = "warning" if event in LOUD else "info"
         self._services.feed.say(event, level=level, text=text, incident=incident, **fields)
-        if incident is not None:
+        if incident is not None and event not in SAID_ELSEWHERE:
             self._services.incidents.note(incident, event, text, loud=event in LOUD)
 
     def awaiting(self) -> str | None:
@@ -380,6 +397,10 @@ LOUD = frozenset(
         "breaker.opened",
     }
 )
+
+
+#: Logged and streamed, but the timeline says it already: as the incident's first line, or as the action's own.
+SAID_ELSEWHERE = frozenset({"breaker.tripped", "action.settled"})
 
 
 def _targets(found: Match) -> tuple[str, ...]:
