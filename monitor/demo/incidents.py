@@ -67,7 +67,8 @@ class Workflow:
     hung: frozenset[str] = frozenset()
     seen: int = 0
     files: int = 0
-    budget: float = 0.0
+    #: Writes allowed now, one token each.
+    tokens: float = 0.0
     writing: list[tuple[float, str]] = field(default_factory=list)
     ending: list[tuple[float, str]] = field(default_factory=list)
 
@@ -84,7 +85,7 @@ class Workflow:
         fresh = (await side.get("executions", state_machine=MACHINE_NAME, arns="1", skip=str(self.seen)))["arns"]
         self.seen += len(fresh)
         self.writing += [(now + self.pace.generation, arn) for arn in fresh if arn not in self.hung]
-        self.budget = min(self.budget + seconds * self.pace.writes_per_second, self.pace.writes_per_second)
+        self.tokens = min(self.tokens + seconds * self.pace.writes_per_second, self.pace.writes_per_second)
         await self._write(now)
         done = [arn for at, arn in self.ending if at <= now]
         if done:
@@ -93,13 +94,13 @@ class Workflow:
 
     async def _write(self, now: float) -> None:
         outputs = self.pace.outputs
-        room = int(self.budget // outputs) if self.seen < self.pace.total else len(self.writing)
+        room = int(self.tokens // outputs) if self.seen < self.pace.total else len(self.writing)
         due = [arn for at, arn in self.writing if at <= now][: max(0, room)]
         if not due:
             return
         chosen = frozenset(due)
         self.writing = [pair for pair in self.writing if pair[1] not in chosen]
-        self.budget -= len(due) * outputs
+        self.tokens -= len(due) * outputs
         ends = now + self.pace.lifetime - self.pace.generation
         self.ending += [(ends, arn) for arn in due]
         await self.world.side.post("executions/enter", arn=due, state="Catalog")

@@ -76,7 +76,7 @@ async def test_truncated_body_parses_as_nothing(aws, side):
 async def test_quota_throttles_and_refills(aws, side):
     """A bucket of two lets two calls through at once, then refuses until it refilled."""
     machines = await aws("stepfunctions")
-    await side.post("quotas", quotas={"stepfunctions:ListStateMachines": [2, 5]})
+    await side.post("quotas", quotas={"stepfunctions:ListStateMachines": [2, 0.7]})
     outcomes = []
     for _ in range(3):
         try:
@@ -85,7 +85,7 @@ async def test_quota_throttles_and_refills(aws, side):
         except ClientError as error:
             outcomes.append(error.response["Error"]["Code"])
     assert outcomes == ["ok", "ok", "ThrottlingException"]
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(1.6)
     await machines.list_state_machines()
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
 import botocore.session
+from botocore.exceptions import UnknownServiceError
 
 #: Signing names that differ from the client's name.
 _CLIENT_NAMES = {"states": "stepfunctions", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
@@ -120,8 +121,8 @@ def _session() -> Any:
 def _protocol(service: str) -> str:
     try:
         return str(_session().get_service_model(service).protocol)
-    except Exception:  # noqa: BLE001 - an unknown signing name is moto's to refuse
-        return "json"
+    except UnknownServiceError:
+        return "json"  # moto's to refuse
 
 
 @functools.lru_cache(maxsize=64)

@@ -41,6 +41,7 @@ class Control:
             "GET log": self._log,
             "POST reset-log": self._reset_log,
             "POST reset": self._reset,
+            "POST clock": self._clock,
             "POST faults": self._faults,
             "GET faults": lambda body: {"left": [f.count for f in self._emulator.faults]},
             "POST quotas": self._quotas,
@@ -84,9 +85,19 @@ class Control:
 
     def _reset(self, body: dict[str, Any]) -> dict[str, Any]:
         self._emulator.forget()
+        self._emulator.clock.release()
         BackendDict.reset()
         reset_model_data()
         return {}
+
+    def _clock(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`at` (epoch seconds) sets the time, which then stands still; `offset` moves it on; neither: real again."""
+        clock = self._emulator.clock
+        if "at" not in body and "offset" not in body:
+            clock.release()
+        else:
+            clock.set(float(body.get("at", time.time())) + float(body.get("offset", 0)))
+        return {"now": time.time()}
 
     def _faults(self, body: dict[str, Any]) -> dict[str, Any]:
         """`faults` replaces the whole list (see state.Fault for the fields)."""
@@ -98,7 +109,7 @@ class Control:
         preset = PRESETS[body["preset"]] if body.get("preset") else {}
         wanted = {f"stepfunctions:{name}": pair for name, pair in preset.items()}
         wanted.update({name: tuple(pair) for name, pair in body.get("quotas", {}).items()})
-        now = time.monotonic()
+        now = self._emulator.clock.tick()
         self._emulator.quotas.clear()
         self._emulator.quotas.update({name: Bucket(size, rate, size, now) for name, (size, rate) in wanted.items()})
         return {"count": len(wanted)}

@@ -39,7 +39,8 @@ class Door:
         began, call = time.monotonic(), read_call(environ, body)
         fault = self._emulator.fault_for(call)
         reply = self._disturbed(call, fault) or self._answer(call, environ)
-        self._emulator.record(call, reply.status, time.monotonic() - began)
+        agent = environ.get("HTTP_USER_AGENT", "")
+        self._emulator.record(call, reply.status, time.monotonic() - began, agent)
         if fault is not None and fault.truncate:
             reply = Reply(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
         if fault is not None and (fault.drop or fault.hang):

@@ -10,7 +10,6 @@ here: an invocation answers what the control door was told, or `null`.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -114,12 +113,12 @@ class Settings:
             return refuse(call, "ResourceInUseException", text, 400)
         enabled = call.json().get("Enabled")
         if enabled is not None and bool(enabled) != mapping.enabled:
-            mapping.emulated_settles = time.monotonic() + self._emulator.settings.mapping_seconds
+            mapping.emulated_settles = self._emulator.clock.tick() + self._emulator.settings.mapping_seconds
         return None
 
     def state(self, mapping: Any) -> str:
         """Enabling, Enabled, Disabling or Disabled."""
-        settling = time.monotonic() < getattr(mapping, "emulated_settles", 0.0)
+        settling = self._emulator.clock.tick() < getattr(mapping, "emulated_settles", 0.0)
         stem = "Enabl" if mapping.enabled else "Disabl"
         return stem + ("ing" if settling else "ed")
 

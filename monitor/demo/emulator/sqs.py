@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from moto.core.utils import unix_time_millis
@@ -98,11 +99,28 @@ def fill(queue: Queue, count: int, body: str, age: float) -> None:
         queue._messages.append(message)
 
 
+@dataclass(slots=True)
+class _Move:
+    """A task at work. `began` is a tick of the emulator's clock."""
+
+    task: dict[str, Any]
+    source: str
+    destination: str
+    rate: float
+    began: float
+    moved: int = 0
+
+
 class Movers:
-    """Message move tasks: one thread per running task, which takes the door's lock for each batch it moves."""
+    """Message move tasks: one thread per running task, which takes the door's lock for each batch it moves.
+
+    While the emulator's clock is set, tasks go on whenever it is moved, and only then.
+    """
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
+        self._moves: list[_Move] = []
+        emulator.clock.follow(self._catch_up)
 
     def start(self, call: Call) -> Reply:
         """StartMessageMoveTask."""
@@ -130,7 +148,7 @@ class Movers:
         if find_queue(destination, call.account, call.region) is None:
             text = "The resource that you specified for the DestinationArn parameter doesn't exist."
             return refuse(call, _NOT_FOUND, text)
-        task = {
+        task: dict[str, Any] = {
             "TaskHandle": uuid.uuid4().hex,
             "Status": "RUNNING",
             "SourceArn": source,
@@ -141,7 +159,10 @@ class Movers:
         task.update({key: asked[key] for key in ("DestinationArn", "MaxNumberOfMessagesPerSecond") if key in asked})
         tasks.append(task)
         del tasks[:-10]
-        threading.Thread(target=self._move, args=(task, source, destination), daemon=True).start()
+        rate = float(task.get("MaxNumberOfMessagesPerSecond", _MOST_PER_SECOND))
+        move = _Move(task, source, destination, rate, self._emulator.clock.tick())
+        self._moves.append(move)
+        threading.Thread(target=self._run, args=(move,), daemon=True).start()
         return answer(call, {"TaskHandle": task["TaskHandle"]})
 
     def list(self, call: Call) -> Reply:
@@ -171,28 +192,39 @@ class Movers:
                     return answer(call, {"ApproximateNumberOfMessagesMoved": task["ApproximateNumberOfMessagesMoved"]})
         return refuse(call, _NOT_FOUND, "Task does not exist.")
 
-    def _move(self, task: dict[str, Any], source: str, destination: str) -> None:
-        rate = float(task.get("MaxNumberOfMessagesPerSecond", _MOST_PER_SECOND))
-        began, moved = time.monotonic(), 0
-        while True:
-            due = int((time.monotonic() - began) * rate) + 1 - moved
-            with self._emulator.lock:
-                if task["Status"] != "RUNNING":
-                    return
-                queue, target = find_queue(source, "", ""), find_queue(destination, "", "")
-                if queue is None or target is None:
-                    task.update(Status="FAILED", FailureReason="AWS.SimpleQueueService.NonExistentQueue")
-                    return
-                batch = _visible(queue)[: max(0, due)]
-                for message in batch:
-                    queue._messages.remove(message)
-                    target.add_message(_renewed(message))
-                moved += len(batch)
-                task["ApproximateNumberOfMessagesMoved"] = moved
-                if due > 0 and len(batch) < due:
-                    task["Status"] = "COMPLETED"
-                    return
-            time.sleep(max(0.002, min(0.25, (moved + 1) / rate - (time.monotonic() - began))))
+    def _run(self, move: _Move) -> None:
+        while self._step(move):
+            passed = self._emulator.clock.tick() - move.began
+            time.sleep(max(0.002, min(0.25, (move.moved + 1) / move.rate - passed)))
+
+    def _catch_up(self) -> None:
+        for move in list(self._moves):
+            self._step(move)
+
+    def _step(self, move: _Move) -> bool:
+        """Move what is due by now; whether the task goes on."""
+        with self._emulator.lock:
+            goes_on = move.task["Status"] == "RUNNING" and self._move_due(move)
+            if not goes_on and move in self._moves:
+                self._moves.remove(move)
+        return goes_on
+
+    def _move_due(self, move: _Move) -> bool:
+        due = int((self._emulator.clock.tick() - move.began) * move.rate) + 1 - move.moved
+        queue, target = find_queue(move.source, "", ""), find_queue(move.destination, "", "")
+        if queue is None or target is None:
+            move.task.update(Status="FAILED", FailureReason="AWS.SimpleQueueService.NonExistentQueue")
+            return False
+        batch = _visible(queue)[: max(0, due)]
+        for message in batch:
+            queue._messages.remove(message)
+            target.add_message(_renewed(message))
+        move.moved += len(batch)
+        move.task["ApproximateNumberOfMessagesMoved"] = move.moved
+        if due > 0 and len(batch) < due:
+            move.task["Status"] = "COMPLETED"
+            return False
+        return True
 
 
 def _feeders(queue: Queue, call: Call) -> list[Queue]:

@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.demo.emulator.calls import Call, Reply
+from monitor.demo.emulator.clock import EmulatedClock
 
 Answerer = Callable[[Call], Reply | None]
 
 #: Requests kept in the log; the counts go on beyond it.
 LOG_LENGTH = 50_000
+_LONGEST_BODY = 4_000
+_READS = ("Get", "List", "Describe", "Head", "Query", "Scan", "Receive")
 
 
 @dataclass(slots=True)
@@ -71,6 +74,7 @@ class Emulator:
     """The shared state. `lock` is held by whoever touches a backend: the door's requests and the message movers."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
+    clock: EmulatedClock = field(default_factory=EmulatedClock)
     faults: list[Fault] = field(default_factory=list)
     quotas: dict[str, Bucket] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
@@ -101,17 +105,22 @@ class Emulator:
             if limit is None:
                 return True
             key = f"{call.name}@{call.account}/{call.region}"
-            mine = self.quotas.setdefault(key, Bucket(limit.size, limit.refill, limit.size, time.monotonic()))
-            return mine.take(time.monotonic())
+            now = self.clock.tick()
+            mine = self.quotas.setdefault(key, Bucket(limit.size, limit.refill, limit.size, now))
+            return mine.take(now)
 
-    def record(self, call: Call, status: int, seconds: float) -> None:
-        """Note a finished request."""
+    def record(self, call: Call, status: int, seconds: float, agent: str = "") -> None:
+        """Note a finished request; of those that may change something, also what was asked (cut at 4,000 bytes)."""
         with self.lock:
             self.counts[call.name] += 1
             if status >= 400:
                 self.refused[call.name] += 1
             entry = {"at": time.time(), "service": call.service, "operation": call.operation, "status": status}
-            self.log.append({**entry, "account": call.account, "region": call.region, "seconds": seconds})
+            entry.update(account=call.account, region=call.region, seconds=seconds, agent=agent)
+            if not call.operation.startswith(_READS):
+                asked = call.body[:_LONGEST_BODY].decode(errors="replace")
+                entry.update(path=call.path, query=dict(call.query), body=asked)
+            self.log.append(entry)
 
     def forget_log(self) -> None:
         """Counts and entries back to nothing."""
