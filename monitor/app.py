@@ -29,7 +29,7 @@ from monitor.aws.secrets import SecretResolver
 from monitor.aws.settings import AwsSettings
 from monitor.config import ConfigError, Loaded, load
 from monitor.core.model import Mode, Severity
-from monitor.core.ports import Clock, Store
+from monitor.core.ports import Clock, Secrets, Store
 from monitor.core.spec import AwsSpec, Pipeline
 from monitor.core.view import Outcome
 from monitor.engine.clock import SystemClock
@@ -86,6 +86,21 @@ class Boot:
     clock: Clock | None = None
 
 
+class MaskedSecrets:
+    """Secrets for probes: whatever is resolved is masked in every log line from then on."""
+
+    def __init__(self, secrets: Secrets, redactor: Redactor) -> None:
+        self._secrets = secrets
+        self._redactor = redactor
+
+    async def resolve(self, reference: str) -> str:
+        """The value behind a reference. Raises ActionError."""
+        value = await self._secrets.resolve(reference)
+        if value != reference:
+            self._redactor.add(value)
+        return value
+
+
 class Cloud:
     """AWS as the engine wants it, with identities remembered: an account does not change under a role."""
 
@@ -121,6 +136,21 @@ class Cloud:
             if len(names) >= 2:
                 found.setdefault(place, f"no answer from {', '.join(sorted(names))}")
         return found
+
+
+class Masking:
+    """Secrets that are masked in every log line from the moment they are known (ports.Secrets)."""
+
+    def __init__(self, secrets: Secrets, redactor: Redactor) -> None:
+        self._secrets = secrets
+        self._redactor = redactor
+
+    async def resolve(self, reference: str) -> str:
+        """The value behind the reference. Raises ActionError."""
+        value = await self._secrets.resolve(reference)
+        if value != reference:
+            self._redactor.add(value)
+        return value
 
 
 async def serve(boot: Boot, ready: Callable[[str], Awaitable[None]] | None = None) -> int:
@@ -226,6 +256,7 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
         post=_poster(outbox, lambda name: engine.pipeline(name)),  # noqa: PLW0108 (the engine is made below)
         broken_places=cloud.broken,
         read_parameter=_parameter_reader(cloud),
+        secrets=MaskedSecrets(secrets, redactor),
     )
     engine = Engine(outside, supervisor, _engine_settings(settings, token is not None))
     reload = Reload(boot, engine, instruments)
@@ -310,7 +341,7 @@ def _engine_settings(settings: Settings, mutations: bool) -> EngineSettings:
     )
 
 
-async def _token(settings: Settings, secrets: SecretResolver, redactor: Redactor) -> str | None:
+async def _token(settings: Settings, secrets: Secrets, redactor: Redactor) -> str | None:
     """The bearer token; without one (or when its reference can't be resolved) commands over HTTP are off."""
     if settings.token is None:
         return None
