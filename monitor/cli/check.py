@@ -100,7 +100,7 @@ def _progress(total: int) -> AbstractContextManager[Callable[[CheckSpec], None]]
 def _print(found: Round) -> None:
     rows = sorted(found.rows, key=lambda row: (-row.level.rank, row.pipeline, row.check, row.target, row.signal))
     columns = ("LEVEL", "CHECK", "TARGET", "SIGNAL", "VALUE", "WHY")
-    show_table(columns, [_cells(row) for row in rows])
+    show_table(columns, [cells(row) for row in rows])
     levels = [view.level for view in found.checks]
     tally = ", ".join(f"{levels.count(level)} {level}" for level in Level if level in levels)
     say(f"{count(len(levels), 'check')}: {tally}")
@@ -108,7 +108,8 @@ def _print(found: Round) -> None:
         say("pending: breached, but the threshold's `for` is longer than one round")
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def cells(row: Row) -> tuple[str, ...]:
+    """LEVEL, CHECK, TARGET, SIGNAL, VALUE, WHY."""
     from monitor.core.sentence import quantity
 
     level = f"{row.level} (pending)" if row.pending else str(row.level)

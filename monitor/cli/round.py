@@ -38,7 +38,8 @@ async def check_once(boot: Boot, specs: Sequence[CheckSpec], ended: Callable[[Ch
     board.configure({spec.key: spec for spec in specs})
     places = asyncio.Semaphore(boot.settings.concurrency)
     async with _reading(boot.settings, clock) as (aws, supervisor):
-        runner = Runner(clock, supervisor)
+        secrets = SecretResolver(boot.environ, lambda: aws.reads(AwsSpec()), clock)
+        runner = Runner(clock, supervisor, secrets)
 
         async def one(spec: CheckSpec) -> None:
             async with places:
