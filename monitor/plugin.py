@@ -247,6 +247,12 @@ class ProbeContext(Protocol):
     def now(self) -> datetime:
         """When this run started (aware UTC)."""
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait between polls of one read (a query that runs); the check's timeout goes on."""
+
+    async def secret(self, reference: str) -> str:
+        """The value behind a secret reference, for connecting with; never for an observation. Raises ProbeError."""
+
 
 # --- checks ---------------------------------------------------------------------------------------------------------
 
@@ -290,10 +296,13 @@ class Check(Generic[P]):
     selectors: tuple[str, ...] = ()  # the params fields that are Selectors
     interval: timedelta = timedelta(seconds=60)
     operations: Callable[[P], Sequence[OperationUse]] | None = None
+    #: True where the targets are found in what is read (groups of log lines): one that is not seen again is gone.
+    roaming: Callable[[P], bool] | None = None
 
     def discovers(self, params: P) -> bool:
-        """True if some selector needs AWS to say which resources it means."""
-        return any(s.discovers for s in self._selected(params))
+        """True if the targets are known only once AWS was asked: by a glob or tag, or because they roam."""
+        roams = self.roaming is not None and self.roaming(params)
+        return roams or any(s.discovers for s in self._selected(params))
 
     def targets(self, params: P) -> tuple[str, ...]:
         """Short names known from config, in order, without duplicates."""

@@ -15,7 +15,7 @@ from monitor.core.breaker import Breaker
 from monitor.core.codec import decode
 from monitor.core.condition import checks_of
 from monitor.core.model import Level, Mode, Severity, State
-from monitor.core.ports import Clock, Delete, Meter, Put, Store, StoreError
+from monitor.core.ports import Clock, Delete, Meter, Put, Secrets, Store, StoreError
 from monitor.core.silence import Silence
 from monitor.core.spec import AwsSpec, CheckSpec, Pipeline
 from monitor.core.storm import Storm
@@ -67,6 +67,7 @@ class Outside:
     post: Post
     broken_places: Callable[[], Mapping[tuple[str, str], str]]
     read_parameter: Callable[[AwsSpec, str], ReadParameter]
+    secrets: Secrets | None = None
 
 
 @dataclass(slots=True)
@@ -113,7 +114,7 @@ class Engine:
             notify=outside.notify,
             pipelines=self.pipeline,
         )
-        self._runner = Runner(clock, supervisor)
+        self._runner = Runner(clock, supervisor, outside.secrets)
         self.scheduler = Scheduler(clock, supervisor, outside.meter, self._run, settings.pace)
 
     # --- life ---------------------------------------------------------------------------------------------------

@@ -15,10 +15,10 @@ from datetime import datetime
 import structlog
 
 from monitor.core.model import Observation, Reason
-from monitor.core.ports import Clock
+from monitor.core.ports import Clock, Secrets
 from monitor.core.spec import CheckSpec
 from monitor.engine.supervisor import Supervisor
-from monitor.plugin import Check, Params, ProbeError, Reads
+from monitor.plugin import ActionError, Check, Params, ProbeError, Reads
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,21 @@ class Probing:
 
     aws: Reads
     now: datetime
+    clock: Clock
+    secrets: Secrets | None = None
+
+    async def sleep(self, seconds: float) -> None:
+        """On the injected clock."""
+        await self.clock.sleep(seconds)
+
+    async def secret(self, reference: str) -> str:
+        """The value behind a reference. Raises ProbeError."""
+        if self.secrets is None:
+            raise ProbeError(Reason.INVALID, "no secrets can be resolved here")
+        try:
+            return await self.secrets.resolve(reference)
+        except ActionError as error:
+            raise ProbeError(error.reason, error.detail) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +73,15 @@ class Run:
 class Runner:
     """Runs probes, each in a task of its own under the supervisor."""
 
-    def __init__(self, clock: Clock, supervisor: Supervisor) -> None:
+    def __init__(self, clock: Clock, supervisor: Supervisor, secrets: Secrets | None = None) -> None:
         self._clock = clock
         self._supervisor = supervisor
+        self._secrets = secrets
 
     async def run(self, spec: CheckSpec, check: Check[Params], aws: Reads, known: Sequence[tuple[str, str]]) -> Run:
         """One run. `known` are the (target, signal) seen before: a run that fails whole is unknown for each."""
         started, tick = self._clock.now(), self._clock.tick()
-        outcome = await self._within(spec, check, Probing(aws, started))
+        outcome = await self._within(spec, check, Probing(aws, started, self._clock, self._secrets))
         seconds = self._clock.tick() - tick
         if not isinstance(outcome, Failure) and not outcome:
             outcome = Failure(

@@ -23,7 +23,9 @@ from monitor.plugin import (
 )
 from monitor.testing.clock import FakeClock
 
-_READS = re.compile(r"(Get|List|Describe|Head|Lookup|Filter|Search|BatchGet|Query|Scan|Test|Simulate|Select)[A-Z].*")
+_READS = re.compile(
+    r"(Get|List|Describe|Head|Lookup|Filter|Search|BatchGet|Query|Scan|Test|Simulate|Select)[A-Z].*|(Start|Stop)Query"
+)
 
 
 @dataclass(frozen=True, slots=True)
