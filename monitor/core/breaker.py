@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from monitor.core.model import Json, Mode, Reason, State
-from monitor.core.spec import BreakerSpec, RecoverSpec, StepSpec
+from monitor.core.spec import AwsSpec, BreakerSpec, RecoverSpec, StepSpec
 
 DAY = timedelta(days=1)
 #: Holds double with every relapse, up to this factor.
@@ -94,6 +94,8 @@ class Trip:
     #: Account and region it happened in, for storms and claims.
     account: str = ""
     region: str = ""
+    #: How it was reached, for an orphan whose pipeline is gone from the configuration.
+    aws: AwsSpec = field(default_factory=AwsSpec)
 
     @property
     def hold(self) -> timedelta:
@@ -186,15 +188,17 @@ def trip(breaker: Breaker, event: Trip, now: datetime) -> Breaker:
 def confirmed(breaker: Breaker, now: datetime) -> Breaker:
     """tripping -> open, when every step of the trip is in force."""
     event = _tripped(breaker, State.TRIPPING)
-    if breaker.cursor() is not None:
+    if breaker.phase != "trip" or breaker.cursor() is not None:
         raise IllegalTransition(f"{breaker.key} still has steps to confirm")
     return replace(breaker, state=State.OPEN, since=now, hold_until=now + event.hold, approvals=())
 
 
 def withdrawn(breaker: Breaker, now: datetime) -> Breaker:
-    """tripping -> closed: the breach cleared before anybody approved, and nothing was done."""
-    _tripped(breaker, State.TRIPPING)
-    return replace(_closed(breaker, now), trips=breaker.trips[:-1])
+    """tripping -> closed: the breach cleared before anybody approved, and nothing was done; it counts as no trip."""
+    event = _tripped(breaker, State.TRIPPING)
+    if breaker.phase != "trip" or event.round > 1:
+        raise IllegalTransition(f"{breaker.key} has begun: it recovers instead")
+    return replace(_closed(breaker, now), trips=breaker.trips if event.shadow else breaker.trips[:-1])
 
 
 def recovery_steps(recover: RecoverSpec) -> tuple[StepSpec, ...]:

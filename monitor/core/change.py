@@ -84,6 +84,8 @@ class Entry:
     detail: str = ""
     reason: Reason | None = None
     at: datetime | None = None
+    #: The last attempt may or may not have had its effect: never repeated by itself.
+    ambiguous: bool = False
     #: While open: the live value that differs from ours was already reported.
     drift_reported: bool = False
 
@@ -93,27 +95,31 @@ class Entry:
         return self.phase in IN_FORCE and self.change.property is not None
 
 
-def resume(entry: Entry, live: Json) -> Phase:
+def resume(entry: Entry, live: Json, claim: Claim | None = None) -> Phase:
     """What an intended change is after a crash or a failed attempt, from the live value (law 5).
 
-    Wanted: the effect is there, only the receipt is missing. Captured: apply. Neither: someone else changed it.
+    Wanted: the effect is there, only the receipt is missing. Captured, or set by another holder of the claim: apply.
+    Neither: someone else changed it.
     """
     if live == entry.effective:
         return Phase.APPLIED if entry.prior != entry.effective else Phase.UNCHANGED
-    if live == entry.prior:
+    if live == entry.prior or (claim is not None and claim.is_ours(live)):
         return Phase.INTENDED
     return Phase.DRIFT
 
 
-def resume_undo(entry: Entry, live: Json, current: Json) -> Phase:
+def resume_undo(entry: Entry, live: Json, claim: Claim) -> Phase:
     """What an undo does, from the live value: restored already, ours to restore, or left alone as drift.
 
-    `current` is what tripswitch last set there, for whichever holder. An entry without a receipt may never have been
-    applied: then the captured value is still live, and nothing of ours is there to take back.
+    Ours is whatever tripswitch set or may have set there, for whichever holder: a crash between an effect and its
+    receipt leaves the claim behind the truth. An entry without a receipt may never have been applied: then the captured
+    value is still live, and nothing of ours is there to take back.
     """
-    if live == entry.restore or (entry.receipt is None and live == entry.prior):
+    if live == entry.restore:
         return Phase.UNDONE
-    return Phase.UNDOING if live == current else Phase.DRIFT
+    if claim.is_ours(live):
+        return Phase.UNDOING
+    return Phase.UNDONE if entry.receipt is None and live == entry.prior else Phase.DRIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,10 @@ class Claim:
     def wanted(self) -> list[Json]:
         """What the remaining holders want."""
         return [holder.wanted for holder in self.holders.values() if not holder.leaving]
+
+    def is_ours(self, live: Json) -> bool:
+        """Whether tripswitch may have set `live`: what it last set, or what any holder (also one leaving) wants."""
+        return live == self.current or any(live == holder.wanted for holder in self.holders.values())
 
     def join(self, key: str, value: Json) -> Claim:
         """With one more holder."""

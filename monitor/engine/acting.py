@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from monitor.core.change import Entry
 from monitor.core.model import Json
 from monitor.engine.journal import Ledger
 from monitor.engine.services import Services
-from monitor.plugin import TripInfo, Writes
+from monitor.plugin import Held, TripInfo, Writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,14 @@ class Progress:
     remaining: int | None
     eta: timedelta | None = None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Where progress is told, and why the action should stop at its next safe point (None: it need not)."""
+
+    interrupted: Callable[[], str | None]
+    progress: dict[str, Progress]
 
 
 def trip_info(trip: Trip) -> TripInfo:
@@ -41,16 +49,15 @@ def trip_info(trip: Trip) -> TripInfo:
 class Acting:
     """ActionContext for one entry. Keeps the newest version of the entry, as `remember` changes it."""
 
-    def __init__(
-        self, services: Services, ledger: Ledger, entry: Entry, aws: Writes, progress: dict[str, Progress]
-    ) -> None:
+    def __init__(self, services: Services, ledger: Ledger, entry: Entry, aws: Writes, watch: Watch) -> None:
         trip = ledger.record.trip
         assert trip is not None, "actions run for a trip"
         self._services = services
         self._ledger = ledger
         self._key = entry.key
         self._aws = aws
-        self._progress = progress
+        self._watch = watch
+        self._progress = watch.progress
         self._trip = trip_info(trip)
 
     @property
@@ -78,8 +85,15 @@ class Acting:
         return self._services.clock.now()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait between polls."""
-        await self._services.clock.sleep(seconds)
+        """Wait between polls. Raises Held within a second once a command waits: this is a safe point."""
+        left = seconds
+        while True:
+            if (why := self._watch.interrupted()) is not None:
+                raise Held("interrupted", why)
+            await self._services.clock.sleep(min(left, 1.0))
+            left -= 1.0
+            if left <= 0:
+                return
 
     async def remember(self, **values: Json) -> None:
         """Durable before it returns. Raises StoreError."""

@@ -17,6 +17,7 @@ from monitor.engine.journal import Ledger
 from monitor.engine.services import Services
 from monitor.plugin import Action, ActionError, Params
 
+CHANGED_NOTHING = "changed nothing, so nothing was restored"
 #: How often a claim that another replica changed in between is read again.
 CLAIM_TRIES = 8
 
@@ -50,6 +51,7 @@ class Changes:
         key = self._place.claim_key(entry.change)
         if key is None:
             return await self._process(entry, action, ctx)
+        self._require_place(entry)
         async with self._services.claims[key]:
             return await self._property(entry, action, ctx)
 
@@ -58,16 +60,33 @@ class Changes:
         action = self._services.registry.actions[entry.change.action]
         if entry.claim is None:
             return entry
+        self._require_place(entry)
         async with self._services.claims[entry.claim]:
             return await self._restore(entry, action, ctx)
 
-    async def release(self, entry: Entry) -> Entry:
-        """Step out of the claim without touching anything: the entry changed nothing."""
-        undone = replace(entry, phase=Phase.UNDONE, detail="changed nothing, so nothing was restored")
-        if entry.claim is None:
-            return await self._save(undone)
+    async def let_go(self, entry: Entry) -> bool:
+        """Step out of the claim without touching anything, if the entry changed nothing; False: it is in force.
+
+        What changed nothing when it came may hold the value now: a stricter holder has gone since.
+        """
+        assert entry.claim is not None
+        action = self._services.registry.actions[entry.change.action]
         async with self._services.claims[entry.claim]:
-            return await self._left(undone, entry.claim, moved=False)
+            held = await self._journal.claim(entry.claim)
+            if held.claim is not None:
+                rest = held.claim.without(entry.key)
+                if held.claim.current != (_strictest(action, rest) if rest.wanted() else rest.base):
+                    return False
+            await self._left(
+                replace(
+                    entry,
+                    phase=Phase.UNDONE,
+                    restore=held.claim.current if held.claim else None,
+                    detail=CHANGED_NOTHING,
+                ),
+                entry.claim,
+            )
+            return True
 
     async def live(self, entry: Entry, ctx: Acting) -> Json:
         """The property's present value."""
@@ -86,7 +105,9 @@ class Changes:
             entry = await self._intend(entry, action, prior, ctx)
             phase = Phase.UNCHANGED if prior == entry.effective else Phase.INTENDED
         else:
-            phase = journal.resume(entry, await action.capture(entry.change, ctx))
+            live = await action.capture(entry.change, ctx)
+            entry, claim = await self._again(entry, action)
+            phase = journal.resume(entry, live, claim)
         if phase is Phase.DRIFT:
             assert entry.claim is not None
             return await self._left(replace(entry, phase=phase, detail=_drift("set", entry)), entry.claim)
@@ -117,6 +138,35 @@ class Changes:
             return intended
         raise ActionError(Reason.UNAVAILABLE, f"the claim on {key} keeps changing")
 
+    async def _again(self, entry: Entry, action: Action[Params]) -> tuple[Entry, Claim | None]:
+        """What is to be set now: a stricter holder may have come or gone since the intent was written."""
+        assert entry.claim is not None
+        for _ in range(CLAIM_TRIES):
+            held = await self._journal.claim(entry.claim)
+            if held.claim is None or entry.key not in held.claim.holders:
+                return entry, held.claim
+            effective = _strictest(action, held.claim)
+            if effective == entry.effective:
+                return entry, held.claim
+            changed = replace(entry, effective=effective)
+            claim = replace(held.claim, current=effective)
+            try:
+                await self._journal.save(self._ledger, entries=[changed], claim=(held, claim))
+            except Conflict:
+                continue
+            return changed, held.claim
+        raise ActionError(Reason.UNAVAILABLE, f"the claim on {entry.claim} keeps changing")
+
+    def _require_place(self, entry: Entry) -> None:
+        """A receipt of one account says nothing about another one. Raises ActionError(invalid)."""
+        if entry.claim is not None and entry.claim != self._place.claim_key(entry.change):
+            where = "/".join(entry.claim.split("/", 2)[:2])
+            raise ActionError(
+                Reason.INVALID,
+                f"{entry.change.resource} was changed in {where}, the pipeline is now in"
+                f" {self._place.account}/{self._place.region}: restore its `aws` section, or reset --force",
+            )
+
     async def _applied(self, entry: Entry, receipt: Receipt) -> Entry:
         receipt = replace(receipt, prior=entry.prior)
         phase = Phase.APPLIED if receipt.changed else Phase.UNCHANGED
@@ -125,7 +175,7 @@ class Changes:
     async def _restore(self, entry: Entry, action: Action[Params], ctx: Acting) -> Entry:
         claim, entry = await self._leave(entry, action)
         live = await action.capture(entry.change, ctx)
-        phase = journal.resume_undo(entry, live, claim.current)
+        phase = journal.resume_undo(entry, live, claim)
         if phase is Phase.UNDOING:
             if action.undo is None:
                 raise ActionError(Reason.INVALID, f"{action.name} cannot be undone")
@@ -141,7 +191,7 @@ class Changes:
         assert entry.claim is not None
         for _ in range(CLAIM_TRIES):
             held = await self._journal.claim(entry.claim)
-            claim = (held.claim or Claim(base=entry.prior)).leave(entry.key)
+            claim = (held.claim or Claim(base=entry.prior, current=entry.effective)).leave(entry.key)
             restore = _strictest(action, claim) if claim.wanted() else claim.base
             leaving = replace(entry, phase=Phase.UNDOING, restore=restore)
             try:
@@ -151,12 +201,12 @@ class Changes:
             return claim, leaving
         raise ActionError(Reason.UNAVAILABLE, f"the claim on {entry.claim} keeps changing")
 
-    async def _left(self, entry: Entry, key: str, *, moved: bool = True) -> Entry:
+    async def _left(self, entry: Entry, key: str) -> Entry:
         """Write that the entry no longer holds the claim; the last holder takes the claim with it."""
         for _ in range(CLAIM_TRIES):
             held = await self._journal.claim(key)
             claim = held.claim.without(entry.key) if held.claim else None
-            if claim is not None and moved and entry.phase is Phase.UNDONE:
+            if claim is not None and entry.phase is Phase.UNDONE:
                 claim = replace(claim, current=entry.restore)
             try:
                 kept = claim if claim is not None and claim.holders else None

@@ -8,7 +8,7 @@ from dataclasses import replace
 from monitor.core.change import Entry, Phase
 from monitor.core.model import Json, Risk
 from monitor.core.spec import AwsSpec
-from monitor.engine.acting import Acting
+from monitor.engine.acting import Acting, Watch
 from monitor.engine.changes import Changes, Place
 from monitor.engine.journal import Ledger
 from monitor.engine.permits import Permits
@@ -44,25 +44,33 @@ class DriftWatch:
 
     async def _compare(self, entry: Entry) -> None:
         pipeline = self._services.pipelines(self._ledger.record.pipeline)
-        spec = pipeline.aws if pipeline is not None else AwsSpec()
+        trip = self._ledger.record.trip
+        spec = pipeline.aws if pipeline is not None else trip.aws if trip is not None else AwsSpec()
         aws = self._services.cloud.writes(spec, self._permits.guard(Risk.REVERSIBLE))
-        ctx = Acting(self._services, self._ledger, entry, aws, {})
+        ctx = Acting(self._services, self._ledger, entry, aws, Watch(self._permits.interrupted, {}))
         try:
             account, region = await self._services.cloud.identity(spec)
             changes = Changes(self._services, self._ledger, Place(account, region))
-            live = await changes.live(entry, ctx)
-            held = await self._services.journal.claim(entry.claim or "")
-            if held.claim is None or live == held.claim.current:
-                if entry.drift_reported:
-                    await self._services.journal.save(self._ledger, entries=[replace(entry, drift_reported=False)])
-                return
-            await self._tell(entry, live, held.claim.current)
-            if self._enforced(entry):
-                action = self._services.registry.actions[entry.change.action]
-                await action.apply(replace(entry.change, wanted=held.claim.current), ctx)
-                self._report("action.enforced", f"{entry.change.summary}: set again, the step says enforce")
+            if entry.claim != Place(account, region).claim_key(entry.change):
+                return  # the pipeline moved to another account: nothing there is ours
+            # Under the claim's lock: another worker may be putting the value back at this very moment.
+            async with self._services.claims[entry.claim or ""]:
+                await self._look_at(entry, changes, ctx)
         except (ProbeError, ActionError, Held):
             return  # no news is no drift; the next look comes
+
+    async def _look_at(self, entry: Entry, changes: Changes, ctx: Acting) -> None:
+        live = await changes.live(entry, ctx)
+        held = await self._services.journal.claim(entry.claim or "")
+        if held.claim is None or held.claim.is_ours(live):
+            if entry.drift_reported:
+                await self._services.journal.save(self._ledger, entries=[replace(entry, drift_reported=False)])
+            return
+        await self._tell(entry, live, held.claim.current)
+        if self._enforced(entry):
+            action = self._services.registry.actions[entry.change.action]
+            await action.apply(replace(entry.change, wanted=held.claim.current), ctx)
+            self._report("action.enforced", f"{entry.change.summary}: set again, the step says enforce")
 
     async def _tell(self, entry: Entry, live: Json, ours: Json) -> None:
         if entry.drift_reported:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from monitor.core.breaker import Breaker
 from monitor.core.change import Claim, Entry
 from monitor.core.codec import decode, encode
-from monitor.core.ports import Delete, Item, Lease, Put, Store, StoreError, StoreUnavailable
+from monitor.core.ports import Delete, Fenced, Item, Lease, Put, Store, StoreError, StoreUnavailable
 
 BREAKER, CHANGE, CLAIM = "breaker", "change", "claim"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -49,8 +50,14 @@ class Ledger:
         return [entry for key, entry in sorted(self.entries.items()) if key.startswith(prefix)]
 
     def undoable(self) -> list[Entry]:
-        """Entries with an effect of ours to take back, last first."""
-        return [entry for _, entry in sorted(self.entries.items(), reverse=True) if entry.undoable]
+        """Entries with an effect of ours to take back, last first (by when each was intended, not by its name)."""
+        ours = [entry for entry in self.entries.values() if entry.undoable]
+        return sorted(ours, key=lambda entry: (entry.at or LONG_AGO, entry.key), reverse=True)
+
+    def of_trip(self, trip: str) -> list[Entry]:
+        """The entries of one trip, every round; those of older trips are abandoned ones that stay listed."""
+        prefix = f"{self.record.key}/{trip}/"
+        return [entry for key, entry in sorted(self.entries.items()) if key.startswith(prefix)]
 
 
 class Journal:
@@ -104,8 +111,12 @@ class Journal:
         self._take(ledger, record, changed, dropped, items)
 
     async def _commit(self, writes: list[Put | Delete], pipeline: str) -> list[Item | None]:
+        lease = self._lease_of(pipeline)
+        if lease is None:
+            # Without a lease the store would not fence the write: the next owner may be at work already.
+            raise Fenced(f"the lease on {pipeline} has run out")
         try:
-            items = await self._store.commit(writes, self._lease_of(pipeline))
+            items = await self._store.commit(writes, lease)
         except StoreUnavailable as error:
             self.health.down = str(error)
             raise

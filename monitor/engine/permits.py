@@ -21,7 +21,7 @@ class Permits:
     ) -> None:
         self._services = services
         self._record = record
-        self._interrupted = interrupted
+        self.interrupted = interrupted
 
     def ask(
         self, risk: Risk, *, needs: float = 0.0, approval: str | None = None, blast: str | None = None
@@ -35,7 +35,7 @@ class Permits:
             risk=risk,
             shadow=trip is not None and trip.shadow,
             disabled_by=record.disabled_by if record.disabled else None,
-            interrupted=self._interrupted(),
+            interrupted=self.interrupted(),
             actions_off=conditions.actions_off(now),
             lease=conditions.lease(record.pipeline),
             needs=timedelta(seconds=needs),

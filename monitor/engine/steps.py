@@ -17,12 +17,13 @@ from monitor.core import breaker as diagram
 from monitor.core.breaker import Breaker, StepPhase, StepState, Trip
 from monitor.core.change import SETTLED, Entry, Phase
 from monitor.core.durations import format_duration, parse_duration
-from monitor.core.model import RETRYABLE, Json, Level, Mode, Reason, Risk
+from monitor.core.model import RETRYABLE, Level, Reason, Risk
 from monitor.core.ports import StoreError
 from monitor.core.spec import AwsSpec
 from monitor.engine import planning
-from monitor.engine.acting import Acting, Progress
+from monitor.engine.acting import Acting, Progress, Watch
 from monitor.engine.changes import Changes, Place
+from monitor.engine.consent import is_capped, named, names, question
 from monitor.engine.gates import Hold
 from monitor.engine.journal import Ledger
 from monitor.engine.permits import Permits
@@ -141,7 +142,8 @@ class Steps:
         if self._trip.shadow:
             return await self._done(index, step, "would wait for a person", StepPhase.WOULD)
         plan = diagram.plan_hash(self._trip.id, self._trip.round, self._record.phase, step.spec.id)
-        given = diagram.approved(self._record, plan, self._services.clock.now())
+        valid = parse_duration(step.spec.params.get("expires") or "1h")
+        given = diagram.approved(self._record, plan, self._services.clock.now(), valid)
         if given is not None:
             return await self._done(index, step, f"approved by {given.by}")
         message = str(step.spec.params.get("message") or "a person must approve")
@@ -212,10 +214,13 @@ class Steps:
         failed: dict[str, Failure] = {}
         while True:
             entries = self._to_undo(step) if undo else self._to_apply(step)
+            for entry in entries:
+                if entry.ambiguous and not undo:
+                    failed.setdefault(entry.key, Failure(entry.reason or Reason.TIMEOUT, entry.detail, True))
             entries = [entry for entry in entries if entry.key not in failed]
             if not entries:
                 break
-            hold, plan = self._held(step, entries, risk)
+            hold, plan = self._held(step, entries[0], risk)
             if hold is not None:
                 await self._hold(index, step, hold, plan)
                 return RECHECK
@@ -224,13 +229,13 @@ class Steps:
             try:
                 await self._run(entries[0], step, risk, undo=undo)
             except (ActionError, ProbeError) as error:
-                failed[entries[0].key] = _failure(error)
+                failed[entries[0].key] = why = _failure(error)
                 now = self._ledger.entries[entries[0].key]
-                await self._services.journal.save(
-                    self._ledger, entries=[replace(now, reason=error.reason, detail=error.detail)]
-                )
+                told = replace(now, reason=why.reason, detail=why.detail, ambiguous=why.ambiguous)
+                await self._services.journal.save(self._ledger, entries=[told])
         if failed:
-            return await self._failed(index, list(failed.values())[-1])
+            # Those that may be tried again set the pace; an ambiguous one is left to a person either way.
+            return await self._failed(index, min(failed.values(), key=lambda one: one.ambiguous))
         return await self._finish(index, step)
 
     async def _plan(self, index: int, step: StepState) -> StepState:
@@ -257,35 +262,26 @@ class Steps:
 
     def _to_undo(self, step: StepState) -> list[Entry]:
         current = f"{self._record.key}/{self._trip.id}/"
-        everything = "*" in _named(step)
+        everything = "*" in named(step)
         return [
             entry
             for entry in self._ledger.undoable()
-            if _names(step, entry) and (everything or entry.key.startswith(current))
+            if names(step, entry) and (everything or entry.key.startswith(current))
         ]
 
     def _taken_back(self, step: StepState) -> str:
         """What became of everything the undo names, in words."""
-        ended = [entry for entry in self._ledger.entries.values() if _names(step, entry)]
+        ended = [entry for entry in self._ledger.entries.values() if names(step, entry)]
         undone = sum(entry.phase is Phase.UNDONE for entry in ended)
         drifted = [entry.change.resource for entry in ended if entry.phase is Phase.DRIFT]
         left = f"; left alone, because somebody changed it: {', '.join(drifted[:3])}" if drifted else ""
         return (f"{undone} change{'s' if undone != 1 else ''} taken back" if undone else "nothing to take back") + left
 
-    def _held(self, step: StepState, entries: list[Entry], risk: Risk) -> tuple[Hold | None, str | None]:
+    def _held(self, step: StepState, entry: Entry, risk: Risk) -> tuple[Hold | None, str | None]:
         """The gate that holds this step, and the plan to approve if that is a person's yes."""
-        trip, record = self._trip, self._record
-        limit = trip.spec.limits.max_targets
-        done = len(self._ledger.of_step(trip.id, trip.round, step.spec.id)) - len(entries)
-        begun = any(entry.phase is not Phase.PLANNED for entry in entries) or done > 0
-        plan = _plan_of(record, trip, step, entries)
-        given = diagram.approved(record, plan, self._services.clock.now()) is not None
-        approval = None if given or begun else _approval_needed(record, trip, step, risk)
-        blast = None
-        if limit is not None and done >= limit and not given:
-            blast = f"{done} targets done, max_targets is {limit}: approve to go on with {len(entries)} more"
-        hold = self._permits.ask(risk, approval=approval, blast=blast)
-        return hold, plan if hold is not None and hold.gate in ("approval", "blast_radius") else None
+        asked = question(self._ledger, self._trip, step, entry, risk, self._services.clock.now())
+        hold = self._permits.ask(risk, approval=asked.approval, blast=asked.blast)
+        return hold, asked.plan if hold is not None and hold.gate in ("approval", "blast_radius") else None
 
     async def _run(self, entry: Entry, step: StepState, risk: Risk, *, undo: bool) -> None:
         services, record = self._services, self._record
@@ -293,7 +289,7 @@ class Steps:
         account, region = await services.cloud.identity(aws_spec)
         changes = Changes(services, self._ledger, Place(account, region))
         aws = services.cloud.writes(aws_spec, self._permits.guard(risk))
-        ctx = Acting(services, self._ledger, entry, aws, self.progress)
+        ctx = Acting(services, self._ledger, entry, aws, Watch(self._permits.interrupted, self.progress))
         tick = services.clock.tick()
 
         def count(reason: Reason | None) -> None:
@@ -330,8 +326,9 @@ class Steps:
 
     async def _go_on_capped(self, entry: Entry, step: StepState) -> None:
         """A process that stopped at `max_targets` gets a second, uncapped entry; a person must approve it."""
-        if entry.receipt is None or not entry.receipt.data.get("capped") or step.spec.params.get("limit") is not None:
-            return
+        action = self._services.registry.actions[entry.change.action]
+        if "limit" not in action.params.model_fields or not is_capped(entry) or step.spec.params.get("limit"):
+            return  # a limit of the step's own is its whole job
         changes = planning.changes_of(
             self._services.registry, step.spec, self._trip, self._services.clock.now(), uncapped=True
         )
@@ -379,37 +376,6 @@ class Steps:
         return None if until is None else pause
 
     def _aws_spec(self) -> AwsSpec:
-        """Where the pipeline lives now; an orphaned breaker goes on with the SDK's own chain."""
+        """Where the pipeline lives now; an orphaned breaker goes on where it tripped."""
         pipeline = self._services.pipelines(self._record.pipeline)
-        return pipeline.aws if pipeline is not None else AwsSpec()
-
-
-def _named(step: StepState) -> list[Json]:
-    of = step.spec.params.get("steps", ["*"])
-    return list(of) if isinstance(of, (list, tuple)) else [of]
-
-
-def _names(step: StepState, entry: Entry) -> bool:
-    """Whether the undo step means this entry: by its step's id, by its action, or by meaning everything."""
-    names = _named(step)
-    return "*" in names or entry.step in names or entry.change.action in names
-
-
-def _plan_of(record: Breaker, trip: Trip, step: StepState, entries: list[Entry]) -> str:
-    """What an approval names: this trip and round, this step, and exactly these changes."""
-    changes: list[Json] = [[e.change.resource, e.change.property, e.change.wanted, e.change.summary] for e in entries]
-    if trip.spec.mode is Mode.APPROVE and record.phase == "trip":
-        return diagram.plan_hash(trip.id, trip.round, record.phase, list(trip.targets))
-    return diagram.plan_hash(trip.id, trip.round, record.phase, step.spec.id, changes)
-
-
-def _approval_needed(record: Breaker, trip: Trip, step: StepState, risk: Risk) -> str | None:
-    if step.spec.approve == "never":
-        return None
-    if step.spec.approve == "always":
-        return "this step asks for a person's yes"
-    if risk is Risk.DESTRUCTIVE:
-        return "a destructive step needs a person's yes"
-    if trip.spec.mode is Mode.APPROVE and risk is not Risk.NOTIFY and not record.resetting:
-        return "mode is approve"
-    return None
+        return pipeline.aws if pipeline is not None else self._trip.aws
