@@ -30,9 +30,11 @@ AT_ONCE = 16
 MINUTE = timedelta(seconds=60)
 
 
-def observe(signal: Signal, target: str, value: float, at: datetime, *, lower_bound: bool = False) -> Observation:
-    """A value that was read."""
-    return Observation(signal.name, target, value, signal.unit, at, exists=True, lower_bound=lower_bound)
+def observe(
+    signal: Signal, target: str, value: float, at: datetime, *, detail: str = "", lower_bound: bool = False
+) -> Observation:
+    """A value that was read; `detail` says what a person wants to know beside the number."""
+    return Observation(signal.name, target, value, signal.unit, at, None, detail, exists=True, lower_bound=lower_bound)
 
 
 def absent(signal: Signal, target: str, detail: str, *, exists: bool) -> Observation:

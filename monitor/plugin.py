@@ -309,6 +309,10 @@ class Check(Generic[P]):
         names = (target_name(name) for s in self._selected(params) for name in s.explicit)
         return tuple(dict.fromkeys(names))
 
+    def absences(self, params: P) -> Mapping[str, Missing]:
+        """What an absent point means by default where that depends on the parameters, by signal."""
+        return {}
+
     def windows(self, params: P) -> dict[str, timedelta]:
         """How far each signal looks back."""
         return {s.name: getattr(params, s.window) if isinstance(s.window, str) else s.window for s in self.signals}

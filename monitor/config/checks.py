@@ -76,7 +76,8 @@ def _check(name: str, given: Json, path: KeyPath, shared: Surroundings, document
     rest: dict[str, Json] = {key: value for key, value in given.items() if key not in COMMON}
     params = validate(kind.params, rest, path, document, also=COMMON)
     thresholds = given.get("thresholds")
-    signals, broken = read_thresholds(kind, thresholds, (*path, "thresholds"), document)
+    absences = kind.absences(params) if params is not None else {}
+    signals, broken = read_thresholds(kind, thresholds, (*path, "thresholds"), document, absences)
     if params is not None and kind.operations is not None:
         tell_operations(kind.operations(params), path, given, document, shared.operations)
     if common is None:

@@ -11,7 +11,7 @@ from monitor.config.document import Document
 from monitor.config.models import BoundSection, ClearSection, SignalSection
 from monitor.config.problems import KeyPath
 from monitor.config.validation import shape, validate
-from monitor.core.model import Json
+from monitor.core.model import Json, Missing
 from monitor.core.spec import Bound, Clear, SignalSpec
 from monitor.plugin import Check, Signal
 
@@ -24,16 +24,20 @@ def is_off(value: Json) -> bool:
     return value is False or (isinstance(value, str) and value in _OFF)
 
 
-def default_signals(kind: Check[Any]) -> dict[str, SignalSpec]:
-    """Every declared signal: with the kind's default thresholds, or none but the right meaning of absence."""
-    return {s.name: kind.defaults.get(s.name, SignalSpec(missing=s.missing)) for s in kind.signals}
+def default_signals(kind: Check[Any], absences: Mapping[str, Missing]) -> dict[str, SignalSpec]:
+    """Every declared signal: with the kind's default thresholds, or none but the right meaning of absence.
+
+    `absences` are what the check's parameters say of that meaning.
+    """
+    specs = {s.name: kind.defaults.get(s.name, SignalSpec(missing=s.missing)) for s in kind.signals}
+    return {name: dataclasses.replace(spec, missing=absences.get(name, spec.missing)) for name, spec in specs.items()}
 
 
 def read_thresholds(
-    kind: Check[Any], data: Json, path: KeyPath, document: Document
+    kind: Check[Any], data: Json, path: KeyPath, document: Document, absences: Mapping[str, Missing]
 ) -> tuple[dict[str, SignalSpec], frozenset[str]]:
     """(signals to judge, names whose thresholds have problems). A signal that is `off` is absent from the first."""
-    signals = default_signals(kind)
+    signals = default_signals(kind, absences)
     if data is None:
         return signals, frozenset()
     if not isinstance(data, Mapping):
