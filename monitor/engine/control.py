@@ -106,7 +106,8 @@ class Control:
             return Outcome(True, f"{record.key} is being reset already")
         await self._services.journal.save(worker.ledger, diagram.recovering(record, now, person=True))
         worker.report("breaker.reset", f"reset by {by}: recovering now")
-        return Outcome(True, f"{record.key} recovers now, then closes", {"state": worker.record.state.value})
+        when = "recovers once it is enabled" if record.disabled else "recovers now, then closes"
+        return Outcome(True, f"{record.key} {when}", {"state": worker.record.state.value})
 
     async def _force(self, by: str) -> Outcome:
         """Never open to closed directly: an empty recovery is passed through, in two durable steps."""

@@ -38,6 +38,8 @@ class DriftWatch:
             return left
         self._last = self._services.clock.tick()
         for entry in list(self._ledger.entries.values()):
+            if self._permits.interrupted() is not None:
+                break
             if entry.phase in (Phase.APPLIED, Phase.UNCHANGED) and entry.claim is not None:
                 await self._compare(entry)
         return EVERY

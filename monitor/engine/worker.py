@@ -7,24 +7,23 @@ wake-up, a crash or a failed call costs time and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 import structlog
 
 from monitor.core import breaker as diagram
 from monitor.core.breaker import Breaker, StepPhase, Trip
 from monitor.core.change import Phase
-from monitor.core.condition import Match, checks_of, evaluate, terms_of
-from monitor.core.durations import parse_duration
-from monitor.core.model import Json, Level, Mode, State
-from monitor.core.ports import Conflict, Fenced, StoreError
-from monitor.core.spec import BreakerSpec, StepSpec
+from monitor.core.condition import checks_of
+from monitor.core.model import Json, Mode, State
+from monitor.core.ports import Conflict, Fenced, StoreError, StoreUnavailable
+from monitor.core.spec import AwsSpec, BreakerSpec, StepSpec
 from monitor.core.view import Outcome
 from monitor.engine.drift import DriftWatch
 from monitor.engine.journal import Ledger
+from monitor.engine.judging import Judge, targets_of
+from monitor.engine.mailbox import Mailbox, Order
 from monitor.engine.permits import Permits
 from monitor.engine.services import Services
 from monitor.engine.steps import Steps
@@ -40,14 +39,6 @@ BLIND_TRIALS = 3
 #: Readings named in a trip's reason.
 MOST_REASONS = 4
 
-Order = Callable[[], Awaitable[Outcome]]
-
-
-@dataclass(slots=True)
-class _Mail:
-    order: Order
-    answer: asyncio.Future[Outcome]
-
 
 class Worker:
     """Drives one breaker. `spec` is None once it is removed from the config (orphaned)."""
@@ -56,11 +47,13 @@ class Worker:
         self.spec = spec
         self.ledger = ledger
         self._services = services
-        self._mail: deque[_Mail] = deque()
-        self._interrupt: str | None = None
         self._wake = asyncio.Event()
+        self._mail = Mailbox(self._wake.set)
+        self._judge = Judge(services)
         self.stopped = False
-        permits = Permits(services, lambda: self.ledger.record, lambda: self._interrupt)
+        #: What is in memory may be older than the store: read it again first.
+        self._stale = False
+        permits = Permits(services, lambda: self.ledger.record, lambda: self._mail.interrupt)
         self.steps = Steps(services, ledger, permits, self.report)
         self._drift = DriftWatch(services, ledger, permits, self.report)
 
@@ -78,61 +71,49 @@ class Worker:
     def stop(self, why: str) -> None:
         """No further mutating call; the loop ends at the next safe point."""
         self.stopped = True
-        self._interrupt = why
-        self._wake.set()
+        self._mail.close(why)
 
     async def run(self) -> None:
         """Until stopped, or until the pipeline belongs to somebody else."""
         while not self.stopped:
-            self._wake.clear()
-            try:
-                await self._obey()
-                pause = await self._advance()
-            except Fenced:
-                self._services.feed.say("breaker.lost", level="warning", breaker=self.record.key)
-                return
-            except Conflict:
-                log.warning("journal.conflict", breaker=self.record.key)
-                await self._reload()
-                pause = 0.2
-            except StoreError as error:
-                self._services.journal.health.down = str(error)
-                log.warning("journal.unavailable", breaker=self.record.key, detail=str(error))
-                pause = 1.0
-            if pause is None or pause > 0:
-                await self._rest(NAP if pause is None else min(pause, NAP))
+            await self._turn()
 
     async def order(self, order: Order, interrupt: str | None = None) -> Outcome:
         """Have a person's command done by the worker, between two pieces of work. `interrupt` ends a long action."""
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._mail.append(_Mail(order, answer))
-        if interrupt is not None:
-            self._interrupt = interrupt
-        self._wake.set()
-        return await answer
+        return await self._mail.put(order, interrupt)
 
-    async def _obey(self) -> None:
-        while self._mail:
-            mail = self._mail.popleft()
-            if mail.answer.done():
-                continue
-            try:
-                outcome = await mail.order()
-            except diagram.IllegalTransition as error:
-                outcome = Outcome(False, str(error))
-            except StoreError as error:
-                outcome = Outcome(False, f"nothing was changed, the state can't be written: {error}")
-            if not mail.answer.done():
-                mail.answer.set_result(outcome)
-        if not self.stopped:
-            self._interrupt = None
+    async def _turn(self) -> None:
+        self._wake.clear()
+        try:
+            if self._stale:
+                await self._reload()
+            self._stale = not await self._mail.take()
+            pause = 0.2 if self._stale else await self._advance()
+        except Fenced as error:
+            # The owner of the leases decides: it stops this worker, or renews a lease that had merely run out.
+            log.warning("breaker.fenced", breaker=self.record.key, detail=str(error))
+            self._stale, pause = True, 1.0
+        except Conflict as error:
+            log.warning("journal.conflict", breaker=self.record.key, detail=str(error))
+            self._stale, pause = True, 0.2
+        except StoreError as error:
+            self._services.journal.health.down = str(error)
+            log.warning("journal.unavailable", breaker=self.record.key, detail=str(error))
+            pause = 1.0
+        if pause is None or pause > 0:
+            await self._rest(NAP if pause is None else min(pause, NAP))
 
     async def _rest(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+        """Until `seconds` of the injected clock passed, or something woke the worker."""
+
+        async def nap() -> None:
+            await self._services.clock.sleep(seconds)
+            self._wake.set()
+
+        async with asyncio.TaskGroup() as group:
+            alarm = group.create_task(nap())
+            await self._wake.wait()
+            alarm.cancel()
 
     async def _reload(self) -> None:
         ledgers = await self._services.journal.load(self.record.pipeline)
@@ -140,6 +121,7 @@ class Worker:
         if found is not None:
             self.ledger.record, self.ledger.version = found.record, found.version
             self.ledger.entries, self.ledger.versions = found.entries, found.versions
+        self._stale = False
 
     # --- the diagram --------------------------------------------------------------------------------------------
 
@@ -162,24 +144,37 @@ class Worker:
     async def _watch(self) -> float | None:
         if self.spec is None:
             return None
-        found = self._match(self.spec)
+        found = self._judge.match(self.spec)
         if found.truth is not True:
             return None
-        await self.trip(self.spec, self._because(self.spec, found), _targets(found), by=None)
+        if self._services.journal.health.down:
+            return 1.0  # what can't be written down isn't done, nor said again and again
+        await self.trip(self.spec, self._judge.because(self.spec, found), targets_of(found), by=None)
         return 0.0
 
     async def trip(self, spec: BreakerSpec, reason: str, targets: tuple[str, ...], by: str | None) -> None:
         """closed -> tripping, written with its incident."""
         now = self._services.clock.now()
+        if self._services.conditions.lease(spec.pipeline) is None:
+            raise Fenced("this replica does not own the pipeline")
+        if self._services.journal.health.down:
+            # Known before anything is said: an incident told at every attempt would be noise.
+            raise StoreUnavailable(self._services.journal.health.down)
         account, region = await self._place()
         shadow = diagram.is_shadow(spec.mode) and by is None
         if not shadow:
             self._services.conditions.wants_to_trip(spec.pipeline, account, region, now)
-        event = Trip(_trip_id(spec, now), now, reason, targets, spec, by, shadow, account=account, region=region)
+        pipeline = self._services.pipelines(spec.pipeline)
+        aws = pipeline.aws if pipeline is not None else AwsSpec()
+        event = Trip(
+            _trip_id(spec, now), now, reason, targets, spec, by, shadow, account=account, region=region, aws=aws
+        )
         incident = await self._services.incidents.tripped(event, checks_of(spec.condition))
         event = replace(event, incident=incident)
         await self._services.journal.save(self.ledger, diagram.trip(self.record, event, now))
-        self._services.meter.tripped(spec.pipeline, spec.name, "observe" if shadow else spec.mode.value)
+        self._services.meter.tripped(
+            spec.pipeline, spec.name, "observe" if shadow else Mode.AUTO.value if by else spec.mode.value
+        )
         who = f"by {by}: " if by else ""
         self.report("breaker.tripped", f"{'would trip' if shadow else 'tripped'} {who}{reason}")
         if self.record.trip is not None and self.record.trip.latched:
@@ -188,10 +183,7 @@ class Worker:
 
     async def _tripping(self) -> float | None:
         if self._may_withdraw():
-            await self._services.journal.save(
-                self.ledger, diagram.withdrawn(self.record, self._services.clock.now()), drop=list(self.ledger.entries)
-            )
-            self.report("breaker.withdrawn", "the breach cleared before anybody approved; nothing was done")
+            await self._withdraw()
             return 0.0
         self._wish_on()
         index = self.record.cursor()
@@ -202,6 +194,16 @@ class Worker:
         self.report("breaker.opened", f"every step is in force; held until {hold:%H:%M:%S} UTC" if hold else "open")
         return 0.0
 
+    async def _withdraw(self) -> None:
+        trip, why = self.record.trip, "the breach cleared before anybody approved; nothing was done"
+        assert trip is not None
+        planned = [entry.key for entry in self.ledger.of_trip(trip.id)]
+        closed = diagram.withdrawn(self.record, self._services.clock.now())
+        await self._services.journal.save(self.ledger, closed, drop=planned)
+        self.report("breaker.withdrawn", why, trip)
+        if trip.incident is not None:
+            await self._services.incidents.resolve(trip.incident, why)
+
     async def _open(self) -> float | None:
         now = self._services.clock.now()
         record, trip = self.record, self.record.trip
@@ -211,11 +213,17 @@ class Worker:
                 await self._services.journal.save(self.ledger, diagram.recovering(record, now, person=False))
                 self.report("breaker.recovering", "the hold is over")
                 return 0.0
-            return await self._drift.look()
+            self._wish_on()
+            pause = await self._drift.look()
+            if trip.recovers_alone and record.hold_until is not None:
+                pause = min(pause, max(0.01, (record.hold_until - now).total_seconds()))
+            return pause
         index = record.cursor()
         if index is not None and not self._lets_back_in(record.steps[index].spec):
             return await self.steps.play(index)
-        await self._services.journal.save(self.ledger, diagram.half_open(record, now, self._limit(trip)))
+        await self._services.journal.save(
+            self.ledger, diagram.half_open(record, now, self._judge.half_open_limit(trip))
+        )
         self.report("breaker.half_opened", "restoring")
         return 0.0
 
@@ -229,22 +237,22 @@ class Worker:
             await self._relapsed(relapse)
             return 0.0
         if index is not None:
-            undid = record.steps[index].spec.verb
             pause = await self.steps.play(index)
-            if undid == "undo" and self.record.steps[index].ended:
+            step = self.record.steps[index]
+            if step.ended and self._lets_back_in(step.spec):
                 self._fresh_eyes()
             return pause
         trip = record.trip
         assert trip is not None
         if record.trial_from is None:
-            span = self._trial_span(trip)
+            span = self._judge.trial_span(trip)
             await self._services.journal.save(self.ledger, diagram.trial(record, now, span))
             self.report("breaker.trial_began", f"everything is restored; on trial for {round(span.total_seconds())}s")
             return 0.0
         assert record.trial_until is not None
         if now < record.trial_until:
             return (record.trial_until - now).total_seconds()
-        if self._match(trip.spec).truth is False or trip.shadow:
+        if self._judge.match(trip.spec).truth is False or trip.shadow:
             await self._close("recovered: the trial passed")
             return 0.0
         return None  # unknown never closes; `_relapse` ends it
@@ -254,7 +262,7 @@ class Worker:
         if index is not None:
             return await self.steps.play(index)
         trip = self.record.trip
-        breach = trip is not None and self._match(trip.spec).truth is True
+        breach = trip is not None and self._judge.match(trip.spec).truth is True
         await self._close("reset by a person" + (": the breach lasts, `for` starts anew" if breach else ""))
         return 0.0
 
@@ -263,8 +271,8 @@ class Worker:
         assert trip is not None
         await self.steps.settle_leftovers()
         gone = [key for key, entry in self.ledger.entries.items() if not entry.undoable]
-        self.report("breaker.closed", why)
         await self._services.journal.save(self.ledger, diagram.close(self.record, now), drop=gone)
+        self.report("breaker.closed", why, trip)
         self._services.board.restart(self.record.pipeline, checks_of(trip.spec.condition), now)
         if trip.incident is not None:
             await self._services.incidents.resolve(trip.incident, why)
@@ -278,8 +286,8 @@ class Worker:
         """Why half_open must end now, or None."""
         record, trip = self.record, self.record.trip
         assert trip is not None
-        found = self._match(trip.spec)
-        if found.truth is True:
+        found = self._judge.match(trip.spec)
+        if found.truth is True and self._let_in():
             return "relapse: " + "; ".join(found.reasons)
         if record.trial_until is None or trip.shadow:
             return None
@@ -294,28 +302,10 @@ class Worker:
 
     # --- what transitions ask ------------------------------------------------------------------------------------
 
-    def _match(self, spec: BreakerSpec) -> Match:
-        table = self._services.board.standings(spec.pipeline, checks_of(spec.condition))
-        return evaluate(spec.condition, table)
-
-    def _because(self, spec: BreakerSpec, found: Match) -> str:
-        """What was seen, in numbers: people read this at three in the morning."""
-        wanted = {(term.check, term.signal) for term in terms_of(spec.condition)}
-        lines = [
-            f"{row.target} {row.signal}: {row.detail}"
-            for row in self._services.board.rows_of(spec.pipeline, {check for check, _ in wanted})
-            if (row.check, row.target) in found.targets
-            and row.level in (Level.WARNING, Level.CRITICAL)
-            and {(row.check, row.signal), (row.check, None)} & wanted
-        ]
-        lines = list(dict.fromkeys(lines)) or list(found.reasons)
-        more = f"; and {len(lines) - MOST_REASONS} more" if len(lines) > MOST_REASONS else ""
-        return "; ".join(lines[:MOST_REASONS]) + more
-
     def _wish_on(self) -> None:
         """A storm lasts as long as its breakers still want to trip."""
         trip = self.record.trip
-        if trip is not None and not trip.shadow and self._match(trip.spec).truth is True:
+        if trip is not None and not trip.shadow and self._judge.match(trip.spec).truth is True:
             now = self._services.clock.now()
             self._services.conditions.wants_to_trip(trip.spec.pipeline, trip.account, trip.region, now)
 
@@ -323,38 +313,26 @@ class Worker:
         record, trip = self.record, self.record.trip
         if trip is None or trip.by is not None or trip.spec.mode is not Mode.APPROVE:
             return False
-        waits = any(step.gate == "approval" for step in record.steps)
-        untouched = all(entry.phase is Phase.PLANNED for entry in self.ledger.entries.values())
-        return waits and untouched and self._match(trip.spec).truth is False
+        waits = any(step.phase is StepPhase.HELD for step in record.steps) and trip.round == 1
+        untouched = all(entry.phase is Phase.PLANNED for entry in self.ledger.of_trip(trip.id))
+        return waits and untouched and self._judge.match(trip.spec).truth is False
+
+    def _let_in(self) -> bool:
+        """Whether something was taken back: before, what is seen is still the trip's own breach, no relapse."""
+        record = self.record
+        return record.trial_from is not None or any(
+            step.ended and self._lets_back_in(step.spec) for step in record.steps
+        )
 
     def _fresh_eyes(self) -> None:
         """Only data from after the undo counts; a window longer than half the trial would leave the trial blind."""
         trip = self.record.trip
         if trip is not None:
-            now, most = self._services.clock.now(), self._trial_span(trip) / 2
+            now, most = self._services.clock.now(), self._judge.trial_span(trip) / 2
             self._services.board.restart(self.record.pipeline, checks_of(trip.spec.condition), now, most)
 
     def _lets_back_in(self, step: StepSpec) -> bool:
-        return step.verb not in ("wait", "verify", "approve")
-
-    def _trial_span(self, trip: Trip) -> timedelta:
-        hold, interval = timedelta(0), timedelta(0)
-        pipeline = self._services.pipelines(self.record.pipeline)
-        for term in terms_of(trip.spec.condition):
-            check = pipeline.checks.get(term.check) if pipeline else None
-            if check is None:
-                continue
-            bounds = [spec.critical for name, spec in check.signals.items() if term.signal in (None, name)]
-            hold = max([hold, term.hold, *(bound.hold for bound in bounds if bound is not None)])
-            interval = max(interval, check.interval)
-        return diagram.trial_span(trip.spec.recover, hold, interval)
-
-    def _limit(self, trip: Trip) -> timedelta:
-        """The steps' own time, three times over, and a trial: half_open ends by then whatever happens."""
-        own = timedelta(0)
-        for step in diagram.recovery_steps(trip.spec.recover):
-            own += parse_duration(step.params.get("for", 0))
-        return 3 * own + self._trial_span(trip) + timedelta(minutes=1)
+        return step.verb not in ("wait", "verify", "approve", "notify")
 
     async def _place(self) -> tuple[str, str]:
         """Account and region, if they can be had at once; a storm is judged by them, a claim reads them again."""
@@ -369,10 +347,10 @@ class Worker:
 
     # --- words --------------------------------------------------------------------------------------------------
 
-    def report(self, event: str, text: str) -> None:
-        """Log, feed, timeline and notices."""
+    def report(self, event: str, text: str, of: Trip | None = None) -> None:
+        """Log, feed, timeline and notices; `of` is the trip meant once the record has let go of it."""
         record = self.record
-        trip = record.trip
+        trip = of or record.trip
         fields: dict[str, Json] = {"pipeline": record.pipeline, "breaker": record.name, "state": record.state.value}
         incident = trip.incident if trip is not None else None
         level = "warning" if event in LOUD else "info"
@@ -401,10 +379,6 @@ LOUD = frozenset(
 
 #: Logged and streamed, but the timeline says it already: as the incident's first line, or as the action's own.
 SAID_ELSEWHERE = frozenset({"breaker.tripped", "action.settled"})
-
-
-def _targets(found: Match) -> tuple[str, ...]:
-    return tuple(sorted({target for _, target in found.targets}))
 
 
 def _trip_id(spec: BreakerSpec, now: datetime) -> str:
