@@ -5,7 +5,16 @@ To add one: write its module, name it here, test it. Its documentation and schem
 
 from typing import Any
 
-from checks import aws_query, cost_anomaly, cost_rate, execution_rate, queue_depth, stuck_executions, throttles
+from checks import (
+    aws_query,
+    cost_anomaly,
+    cost_rate,
+    execution_rate,
+    metric,
+    queue_depth,
+    stuck_executions,
+    throttles,
+)
 from monitor.plugin import Check
 
 KINDS: tuple[Check[Any], ...] = (
@@ -13,6 +22,7 @@ KINDS: tuple[Check[Any], ...] = (
     cost_anomaly.CHECK,
     cost_rate.CHECK,
     execution_rate.CHECK,
+    metric.CHECK,
     queue_depth.CHECK,
     stuck_executions.CHECK,
     throttles.CHECK,
