@@ -16,16 +16,22 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from monitor.core.change import Change, Receipt
+from monitor.core.denials import Denial, denials_in, statement
 from monitor.core.durations import format_duration, parse_duration
+from monitor.core.fingerprint import Fingerprint, fingerprint
+from monitor.core.gaps import Gap, gaps_in, spelled_gaps
+from monitor.core.loops import Edge, Text, could_match, loops_in
 from monitor.core.model import Json, Level, Missing, Observation, Reason, Risk
 from monitor.core.prices import USAGE, Price
 from monitor.core.spec import Bound, Clear, SignalSpec
 
 __all__ = [
-    "USAGE", "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Duration", "Held", "Json",
-    "Level", "MetricQuery", "MetricSeries", "Missing", "Observation", "OperationUse", "OperationValidator", "Params",
-    "Price", "ProbeContext", "ProbeError", "Reads", "Reason", "Receipt", "Registry", "Resource", "ResourceKind",
-    "Risk", "Selector", "Signal", "SignalSpec", "TripInfo", "Writes",
+    "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Denial", "Duration", "Edge",
+    "Fingerprint", "Gap", "Held", "Json", "Level", "MetricQuery", "MetricSeries", "Missing", "Observation",
+    "OperationUse", "OperationValidator", "Params", "Price", "ProbeContext", "ProbeError", "Reads", "Reason",
+    "Receipt", "Registry", "Resource", "ResourceKind", "Risk", "Selector", "Signal", "SignalSpec", "Text",
+    "TripInfo", "USAGE", "Writes", "could_match", "denials_in", "fingerprint", "gaps_in", "loops_in",
+    "spelled_gaps", "statement",
 ]  # fmt: skip
 
 
