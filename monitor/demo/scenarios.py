@@ -143,7 +143,7 @@ EVENT_LOOP = Scenario(
         Stage("verified", "the rate is back below 100 a minute", _loop_verified),
         Stage("restored", "the rule is ENABLED with the corrected pattern, and ordinary files run", _loop_restored),
     ),
-    environment={**_FAST, "RATE_INTERVAL": "1s", "SURGE_FOR": "2s", "RATE_CLEAR": "1s", "VERIFY": "1s"},
+    environment={**_FAST, "SURGE_FOR": "2s", "RATE_CLEAR": "1s", "VERIFY": "1s"},
 )
 
 
