@@ -232,7 +232,7 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
     supervisor = Supervisor()
     instruments = Instruments(__version__)
     instruments.declare(loaded.pipelines, GATE_NAMES)
-    store = boot.store or open_store(settings.store, clock)
+    store = boot.store or store_of(settings, clock)
     await store.open()
     stack.push_async_callback(store.close)
     aws = Aws(aws_settings(settings), clock, instruments, supervisor.spawn)
@@ -317,6 +317,14 @@ def _refuse_forgetful(store: str, pipelines: Sequence[Pipeline]) -> None:
         raise StartError(
             f"store memory: forgets what {acting[0]} changed; use sqlite:///FILE, or set every breaker to mode: observe"
         )
+
+
+def store_of(settings: Settings, clock: Clock) -> Store:
+    """The store that the settings name, not yet opened. Raises StartError."""
+    try:
+        return open_store(settings.store, clock)
+    except ValueError as error:
+        raise StartError(str(error)) from error
 
 
 def aws_settings(settings: Settings) -> AwsSettings:

@@ -59,6 +59,6 @@ def run(
         code = asyncio.run(app.serve(app.Boot(tuple(paths), settings, variables, known)))
     except ConfigError as error:
         die(str(error), EXIT_CONFIG)
-    except (app.StartError, StoreError, ValueError) as error:
+    except (app.StartError, StoreError) as error:
         die(str(error), EXIT_FAILED)
     raise typer.Exit(code)

@@ -28,9 +28,7 @@ from monitor.core.ports import Delete, Item, Lease, Put, Store, StoreError
 from monitor.core.spec import Pipeline, StepSpec
 from monitor.core.view import BreakerView, Outcome
 from monitor.engine.clock import SystemClock
-from monitor.plugin import ActionError
-from monitor.settings import Settings, environ
-from monitor.store import open_store
+from monitor.settings import environ
 from monitor.telemetry import Redactor, configure_logging
 
 #: Seconds for the first round of the breaker's checks: a trip acts on the targets they found.
@@ -60,14 +58,14 @@ def run_local(order: Order, paths: Sequence[Path], store: str | None) -> None:
     loaded = narrowed(options.load(paths, known), order.breaker)
     configure_logging("auto", "error", Redactor(), sys.stderr)
     try:
-        inner = open_store(settings.store, SystemClock())
+        inner = app.store_of(settings, SystemClock())
         boot = app.Boot(tuple(paths), settings, environ(), known, OneBreaker(inner, order.breaker))
         asyncio.run(_work(boot, loaded, order))
     except asyncio.CancelledError:
         die(f"stopped; the journal holds how far {order.breaker} is, and the next daemon goes on", EXIT_STOPPED)
     except StoreError as error:
         die(f"{error}\nif a daemon runs, ask it: the same command without --local")
-    except (app.StartError, ActionError, ValueError) as error:
+    except app.StartError as error:
         die(str(error))
 
 
@@ -84,10 +82,10 @@ async def _work(boot: app.Boot, loaded: Loaded, order: Order) -> None:
         if not outcome.ok:
             die(f"refused: {outcome.message}", EXIT_REFUSED)
         say(outcome.message)
-        await _follow(running, order, boot.settings)
+        await _follow(running, order)
 
 
-async def _follow(running: app.Running, order: Order, settings: Settings) -> None:
+async def _follow(running: app.Running, order: Order) -> None:
     end = State.OPEN if order.verb == "trip" else State.CLOSED
     follower = Follower()
     while True:
