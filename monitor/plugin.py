@@ -26,11 +26,11 @@ from monitor.core.prices import USAGE, Price
 from monitor.core.spec import Bound, Clear, SignalSpec
 
 __all__ = [
-    "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Denial", "Duration", "Edge",
-    "Fingerprint", "Gap", "Held", "Json", "Level", "MetricQuery", "MetricSeries", "Missing", "Observation",
+    "USAGE", "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Denial", "Duration",
+    "Edge", "Fingerprint", "Gap", "Held", "Json", "Level", "MetricQuery", "MetricSeries", "Missing", "Observation",
     "OperationUse", "OperationValidator", "Params", "Price", "ProbeContext", "ProbeError", "Reads", "Reason",
     "Receipt", "Registry", "Resource", "ResourceKind", "Risk", "Selector", "Signal", "SignalSpec", "Text",
-    "TripInfo", "USAGE", "Writes", "could_match", "denials_in", "fingerprint", "gaps_in", "loops_in",
+    "TripInfo", "Writes", "could_match", "denials_in", "fingerprint", "gaps_in", "loops_in",
     "spelled_gaps", "statement",
 ]  # fmt: skip
 
@@ -414,6 +414,9 @@ class Action(Generic[P]):
     resource_kind: ResourceKind | None = None
     takes_many: bool = False
     operations: Callable[[P], Sequence[OperationUse]] | None = None
+    #: Where only AWS can tell what is wanted ("the version before"): asked once, before the intent is written, with the
+    #: value before any change of tripswitch's; its answer takes the place of `Change.wanted`.
+    resolve: Callable[[Change, Json, ActionContext], Awaitable[Json]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

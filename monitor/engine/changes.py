@@ -102,6 +102,7 @@ class Changes:
     async def _property(self, entry: Entry, action: Action[Params], ctx: Acting) -> Entry:
         if entry.phase is Phase.PLANNED:
             prior = await action.capture(entry.change, ctx)
+            entry = await self._resolved(entry, action, prior, ctx)
             entry = await self._intend(entry, action, prior, ctx)
             phase = Phase.UNCHANGED if prior == entry.effective else Phase.INTENDED
         else:
@@ -118,6 +119,14 @@ class Changes:
             return await self._applied(entry, receipt)
         receipt = await action.apply(replace(entry.change, wanted=entry.effective), ctx)
         return await self._applied(ctx.entry, receipt)
+
+    async def _resolved(self, entry: Entry, action: Action[Params], prior: Json, ctx: Acting) -> Entry:
+        """The wanted value, where only AWS knows it; from the base, or two holders of "the one before" go back two."""
+        if action.resolve is None:
+            return entry
+        held = await self._journal.claim(self._place.claim_key(entry.change) or "")
+        base = held.claim.base if held.claim is not None else prior
+        return replace(entry, change=replace(entry.change, wanted=await action.resolve(entry.change, base, ctx)))
 
     async def _intend(self, entry: Entry, action: Action[Params], prior: Json, ctx: Acting) -> Entry:
         """Write the intent and join the claim, in one transaction."""

@@ -89,6 +89,8 @@ async def run_action(
     context = context or FakeActionContext(aws)
     change = journalled(action.plan(model, context.now()))
     prior = json.loads(json.dumps(await action.capture(change, context)))
+    if action.resolve is not None:
+        change = journalled(replace(change, wanted=await action.resolve(change, prior, context)))
     receipt = await action.apply(change, context)
     if change.property is not None:
         receipt = replace(receipt, prior=prior)
