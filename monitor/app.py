@@ -87,7 +87,7 @@ class Boot:
 
 
 class MaskedSecrets:
-    """Secrets for probes: whatever is resolved is masked in every log line from then on."""
+    """Secrets (ports.Secrets) that are masked in every log line from the moment they are known."""
 
     def __init__(self, secrets: Secrets, redactor: Redactor) -> None:
         self._secrets = secrets
@@ -138,21 +138,6 @@ class Cloud:
         return found
 
 
-class Masking:
-    """Secrets that are masked in every log line from the moment they are known (ports.Secrets)."""
-
-    def __init__(self, secrets: Secrets, redactor: Redactor) -> None:
-        self._secrets = secrets
-        self._redactor = redactor
-
-    async def resolve(self, reference: str) -> str:
-        """The value behind the reference. Raises ActionError."""
-        value = await self._secrets.resolve(reference)
-        if value != reference:
-            self._redactor.add(value)
-        return value
-
-
 async def serve(boot: Boot, ready: Callable[[str], Awaitable[None]] | None = None) -> int:
     """Run the daemon until SIGTERM or SIGINT; 0 after a clean end. Raises ConfigError, StartError."""
     stop = asyncio.Event()
@@ -200,14 +185,14 @@ async def daemon(boot: Boot) -> AsyncIterator[Running]:
 
 
 @asynccontextmanager
-async def alone(boot: Boot, loaded: Loaded) -> AsyncIterator[Running]:
+async def alone(boot: Boot, loaded: Loaded, redactor: Redactor) -> AsyncIterator[Running]:
     """The engine on `loaded` and the daemon's own store, without HTTP and reloads: for work while no daemon runs.
 
-    Logging is the caller's. Raises StartError, StoreUnavailable (also while a daemon holds the store).
+    Logging, with its `redactor`, is the caller's. Raises StartError, StoreUnavailable (a daemon has the store).
     """
     _refuse_forgetful(boot.settings.store, loaded.pipelines)
     async with AsyncExitStack() as stack:
-        room = await _furnish(boot, loaded, Redactor(), stack)
+        room = await _furnish(boot, loaded, redactor, stack)
         await _begin(room, loaded, boot.settings, stack)
         yield Running(room.engine, room.surface, "")
 
@@ -239,10 +224,8 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
     await aws.open()
     stack.push_async_callback(aws.close)
     cloud = Cloud(aws)
-    session = aiohttp.ClientSession()
-    stack.push_async_callback(session.close)
-    secrets = SecretResolver(environ, lambda: aws.reads(AwsSpec()), clock)
-    channels = Channels(secrets, lambda: session, _sns(cloud), clock)
+    secrets = MaskedSecrets(SecretResolver(environ, lambda: aws.reads(AwsSpec()), clock), redactor)
+    channels = Channels(secrets, aiohttp.ClientSession, _sns(cloud), clock)  # a session of its own per delivery
     outbox = Outbox(channels, (), instruments)
     supervisor.spawn("outbox", outbox.run())
     token = await _token(settings, secrets, redactor)
@@ -256,7 +239,7 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
         post=_poster(outbox, lambda name: engine.pipeline(name)),  # noqa: PLW0108 (the engine is made below)
         broken_places=cloud.broken,
         read_parameter=_parameter_reader(cloud),
-        secrets=MaskedSecrets(secrets, redactor),
+        secrets=secrets,
     )
     engine = Engine(outside, supervisor, _engine_settings(settings, token is not None))
     reload = Reload(boot, engine, instruments)

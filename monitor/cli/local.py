@@ -56,11 +56,12 @@ def run_local(order: Order, paths: Sequence[Path], store: str | None) -> None:
         die("--local needs the store that the daemon uses: name it with --store or TRIPSWITCH_STORE", EXIT_USAGE)
     known = options.registry()
     loaded = narrowed(options.load(paths, known), order.breaker)
-    configure_logging("auto", "error", Redactor(), sys.stderr)
+    redactor = Redactor()
+    configure_logging("auto", "error", redactor, sys.stderr)
     try:
         inner = app.store_of(settings, SystemClock())
         boot = app.Boot(tuple(paths), settings, environ(), known, OneBreaker(inner, order.breaker))
-        asyncio.run(_work(boot, loaded, order))
+        asyncio.run(_work(boot, loaded, redactor, order))
     except asyncio.CancelledError:
         die(f"stopped; the journal holds how far {order.breaker} is, and the next daemon goes on", EXIT_STOPPED)
     except StoreError as error:
@@ -69,8 +70,8 @@ def run_local(order: Order, paths: Sequence[Path], store: str | None) -> None:
         die(str(error))
 
 
-async def _work(boot: app.Boot, loaded: Loaded, order: Order) -> None:
-    async with _cancelled_by_signals(), app.alone(boot, loaded) as running:
+async def _work(boot: app.Boot, loaded: Loaded, redactor: Redactor, order: Order) -> None:
+    async with _cancelled_by_signals(), app.alone(boot, loaded, redactor) as running:
         clock = running.engine.services.clock
         for _ in range(FIRST_ROUND):
             if running.engine.scheduler.first_round_done():
