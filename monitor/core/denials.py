@@ -1,9 +1,9 @@
 """Refused permissions as AWS words them, and the smallest policy statement that would grant what was missing.
 
 Sources: the "access denied error messages" page of the IAM user guide (`User: ARN is not authorized to perform: ACTION
-on resource: ARN because no identity-based policy allows the ACTION action`, `... with an explicit deny in a resource-based
-policy`), and botocore's own wording for services that say no more (`An error occurred (AccessDenied) when calling the
-PutObject operation: Access Denied`). A proposal is a proposal: nothing here applies it.
+on resource: ARN because no identity-based policy allows the ACTION action`, `... with an explicit deny in a
+resource-based policy`), and botocore's own wording for services that say no more (`An error occurred (AccessDenied) when
+calling the PutObject operation: Access Denied`). A proposal is a proposal: nothing here applies it.
 """
 
 from __future__ import annotations

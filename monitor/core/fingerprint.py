@@ -2,8 +2,8 @@
 
 Understood are Lambda's own failure records (attributes ErrorCode and ErrorMessage; destinations' `responsePayload`),
 JSON bodies that name an error, and envelopes around them (SNS `Message`, EventBridge `detail`, S3 `Records`). A body
-that should be JSON and isn't, is `malformed`. Only names of errors, names of fields and ids leave this module: error texts
-may quote data, so of those the leading exception name is all that is taken.
+that should be JSON and isn't, is `malformed`. Only names of errors, names of fields and ids leave this module: error
+texts may quote data, so of those the leading exception name is all that is taken.
 """
 
 from __future__ import annotations
