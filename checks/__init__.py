@@ -6,10 +6,12 @@ To add one: write its module, name it here, test it. Its documentation and schem
 from typing import Any
 
 from checks import (
+    alarm,
     aws_query,
     cost_anomaly,
     cost_rate,
     execution_rate,
+    failures,
     metric,
     queue_depth,
     stuck_executions,
@@ -18,10 +20,12 @@ from checks import (
 from monitor.plugin import Check
 
 KINDS: tuple[Check[Any], ...] = (
+    alarm.CHECK,
     aws_query.CHECK,
     cost_anomaly.CHECK,
     cost_rate.CHECK,
     execution_rate.CHECK,
+    failures.CHECK,
     metric.CHECK,
     queue_depth.CHECK,
     stuck_executions.CHECK,

@@ -268,10 +268,6 @@ async def _exists(params: Metric, target: _Target, ctx: ProbeContext) -> bool:
 class _Kind(Check[Metric]):
     """What depends on the parameters."""
 
-    def discovers(self, params: Metric) -> bool:
-        """The values of a dimension are asked of CloudWatch."""
-        return params.split_by is not None
-
     def targets(self, params: Metric) -> tuple[str, ...]:
         """The one that is known."""
         return () if params.split_by else (params.default_target,)
@@ -302,4 +298,5 @@ connector-errors:
   thresholds:
     value: {warning: {above: 0.02}, critical: {above: 0.1, for: 10m}}
 """,
+    roaming=lambda params: params.split_by is not None,
 )
