@@ -29,7 +29,7 @@ from monitor.aws.secrets import SecretResolver
 from monitor.aws.settings import AwsSettings
 from monitor.config import ConfigError, Loaded, load
 from monitor.core.model import Mode, Severity
-from monitor.core.ports import Clock, Secrets, Store
+from monitor.core.ports import Clock, Secrets, Store, StoreError
 from monitor.core.spec import AwsSpec, Pipeline
 from monitor.core.view import Outcome
 from monitor.engine.clock import SystemClock
@@ -286,7 +286,10 @@ class Reload:
                 self._instruments.reloaded(False, clock.now())
                 engine.feed.say("config.rejected", level="error", by=by, text=str(error))
                 return Outcome(False, str(error), {"rejected": True})
-            await engine.reconfigure(loaded.pipelines)
+            try:
+                await engine.reconfigure(loaded.pipelines)
+            except StoreError as error:
+                return Outcome(False, f"nothing was changed, the state can't be read: {error}")
             self.took(loaded, clock)
             names = sorted(p.name for p in loaded.pipelines)
             engine.feed.say("config.reloaded", by=by, pipelines=names)

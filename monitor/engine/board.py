@@ -132,14 +132,31 @@ class Board:
                     table[name, signal, target] = cell.verdict.standing
         return table
 
-    def restart(self, pipeline: str, checks: Iterable[str], now: datetime, most: timedelta = timedelta.max) -> None:
+    def forget(self, pipeline: str) -> None:
+        """Drop all that was seen of a pipeline: another replica looks after it, and old values would be lies."""
+        for key, board in self._checks.items():
+            if board.spec.pipeline == pipeline:
+                self._checks[key] = CheckBoard(board.spec)
+
+    def restart(
+        self,
+        pipeline: str,
+        checks: Iterable[str],
+        now: datetime,
+        most: timedelta = timedelta.max,
+        *,
+        judged_before: bool = False,
+    ) -> None:
         """Timers start anew and only windows that begin after `now` are judged (after an undo, after a close).
 
-        `most` bounds how long that may leave a signal unjudged, whatever its window.
+        `most` bounds how long that may leave a signal unjudged, whatever its window. `judged_before`: only what was
+        last judged before `now`, for a restart of judging that a crash kept from being written.
         """
         for name in checks:
             board = self._checks.get(f"{pipeline}/{name}")
             for (_, signal), cell in board.cells.items() if board else ():
+                if judged_before and cell.state.at is not None and cell.state.at > now:
+                    continue
                 window = min(board.spec.windows.get(signal, timedelta(0)), most) if board else timedelta(0)
                 cell.state = threshold.restart(cell.state, now, window)
                 cell.verdict = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from monitor.core import maintenance, silence, storm
@@ -27,6 +28,16 @@ class Surroundings:
         self.places: dict[str, tuple[str, str]] = {}
         self.silences: dict[str, Silence] = {}
         self.storms = Storm()
+
+    def configure(self, pipelines: Mapping[str, Pipeline], moved: Iterable[str]) -> None:
+        """Watch these from now on; the account and region of `moved` ones must be found anew."""
+        self.pipelines = pipelines
+        for name in [*moved, *(self.places.keys() - pipelines.keys())]:
+            self.places.pop(name, None)
+
+    def lifted(self, until: datetime | None, by: str) -> None:
+        """A person's word that the storm is real, as the store has it."""
+        self.storms = replace(self.storms, lifted_until=until, lifted_by=by)
 
     def lease(self, pipeline: str) -> Lease | None:
         """The lease in hand."""
@@ -59,7 +70,11 @@ class Surroundings:
 
     def storm(self, account: str, region: str, now: datetime) -> str | None:
         """Why the observer is suspected, in this place."""
-        broken = {place: why for place, why in self._broken().items() if place in {(account, region), ("", region)}}
+        broken = {
+            (there, place): why
+            for (there, place), why in self._broken().items()
+            if place == region and (there in ("", account) or account == "")
+        }
         return storm.suspect(self._in(account, region), self._counts(), broken, now)
 
     def any_storm(self, now: datetime) -> str | None:

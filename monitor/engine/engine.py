@@ -10,28 +10,28 @@ from typing import Any
 
 import structlog
 
-from monitor.core import breaker as diagram
 from monitor.core.breaker import Breaker
 from monitor.core.codec import decode
 from monitor.core.condition import checks_of
-from monitor.core.model import Level, Mode, Severity, State
-from monitor.core.ports import Clock, Delete, Meter, Put, Secrets, Store, StoreError
+from monitor.core.model import Level, Severity, State
+from monitor.core.ports import Clock, Meter, Secrets, Store, StoreError
 from monitor.core.silence import Silence
 from monitor.core.spec import AwsSpec, CheckSpec, Pipeline
 from monitor.core.storm import Storm
-from monitor.core.view import Outcome
 from monitor.engine import journal
 from monitor.engine.board import Board, Moved
 from monitor.engine.conditions import Surroundings
+from monitor.engine.crew import Crew
 from monitor.engine.feed import Feed
 from monitor.engine.incidents import Incidents, Post
-from monitor.engine.journal import Health, Journal, Ledger
+from monitor.engine.journal import Health, Journal
 from monitor.engine.killswitch import KillSwitch, ReadParameter
 from monitor.engine.ownership import Ownership
 from monitor.engine.runner import Run, Runner
 from monitor.engine.scheduler import Pace, Scheduler
 from monitor.engine.services import Cloud, Notify, Services
 from monitor.engine.supervisor import Supervisor
+from monitor.engine.timers import Timers
 from monitor.engine.worker import Worker
 from monitor.plugin import ProbeError, Registry
 
@@ -89,13 +89,11 @@ class Engine:
         self.started_at = clock.now()
         self.config = ConfigStatus()
         self.pipelines: dict[str, Pipeline] = {}
-        self.workers: dict[str, Worker] = {}
         self.feed = Feed(clock)
         self.board = Board()
         self.health = Health()
         self.supervisor = supervisor
         self._outside = outside
-        self._timers: dict[str, tuple[int, Any]] = {}
         self.ownership = Ownership(store, clock, settings.owner, self._gained, self._lost)
         self.switch = KillSwitch(clock, store, setting_on=settings.actions_on, file=settings.kill_file)
         self.surroundings = Surroundings(self.ownership, self.switch, outside.broken_places)
@@ -114,6 +112,8 @@ class Engine:
             notify=outside.notify,
             pipelines=self.pipeline,
         )
+        self.crew = Crew(self.services, supervisor, self.ownership.lease)
+        self._timers = Timers(store, self.board, self.ownership.lease)
         self._runner = Runner(clock, supervisor, outside.secrets)
         self.scheduler = Scheduler(clock, supervisor, outside.meter, self._run, settings.pace)
 
@@ -127,7 +127,6 @@ class Engine:
         self._configure(pipelines)
         self.ownership.want([*self.pipelines, *orphans])
         await self.ownership.beat()
-        self._watch_switches()
         spawn = self.supervisor.forever
         spawn("scheduler", self.scheduler.loop)
         spawn("ownership", self.ownership.loop)
@@ -151,15 +150,19 @@ class Engine:
         await self.ownership.release()
 
     async def reconfigure(self, pipelines: Sequence[Pipeline]) -> None:
-        """A good new configuration: unchanged checks and breakers keep their state."""
+        """A good new configuration: unchanged checks and breakers keep their state. StoreError: nothing changed."""
         before = dict(self.pipelines)
+        known = await self.crew.new_ledgers({pipeline.name: pipeline for pipeline in pipelines})
         self._configure(pipelines)
         for name in self.pipelines.keys() | before.keys():
-            await self._reworker(name)
-        orphans = {w.record.pipeline for w in self.workers.values() if w.spec is None}
-        self.ownership.want([*self.pipelines, *orphans])
+            self.crew.refit(name, self.pipelines.get(name), known.get(name, {}))
+        self.ownership.want([*self.pipelines, *self.crew.orphans()])
         await self.ownership.beat()
-        self._watch_switches()
+
+    @property
+    def workers(self) -> Mapping[str, Worker]:
+        """By `PIPELINE/BREAKER`: those of the pipelines this replica owns."""
+        return self.crew.workers
 
     def pipeline(self, name: str) -> Pipeline | None:
         """The pipeline as configured now."""
@@ -170,8 +173,11 @@ class Engine:
         return {spec.key: spec for pipeline in self.pipelines.values() for spec in pipeline.checks.values()}
 
     def _configure(self, pipelines: Sequence[Pipeline]) -> None:
+        moved = [p.name for p in pipelines if p.name in self.pipelines and self.pipelines[p.name].aws != p.aws]
         self.pipelines = {pipeline.name: pipeline for pipeline in pipelines}
-        self.surroundings.pipelines = self.pipelines
+        self.surroundings.configure(self.pipelines, moved)
+        # Before any worker can act on the new configuration: a switch not yet read counts as off.
+        self._watch_switches()
         specs = self.check_specs()
         self.board.configure(specs)
         self.scheduler.update(specs)
@@ -180,88 +186,27 @@ class Engine:
 
     async def _gained(self, name: str) -> None:
         """The lease is ours: take up timers, incidents and breakers where the last owner left them."""
-        store = self._outside.store
-        for item in await store.scan("timers", f"{name}/"):
-            self._timers[item.key] = (item.version, item.body)
-            self.board.load(item.key, item.body)
+        await self._timers.load(name, self.check_specs())
         await self.incidents.load(name)
         ledgers = await self.services.journal.load(name)
-        pipeline = self.pipelines.get(name)
-        for breaker, ledger in ledgers.items():
-            spec = pipeline.breakers.get(breaker) if pipeline else None
-            if ledger.record.state is State.CLOSED:
-                await self.incidents.closed(name, breaker)
-            if spec is not None or ledger.record.state is not State.CLOSED or ledger.undoable():
-                await self._employ(Worker(self.services, ledger, spec))
-        for spec in pipeline.breakers.values() if pipeline else ():
-            if spec.name not in ledgers:
-                await self._employ(Worker(self.services, Ledger(Breaker(spec.pipeline, spec.name)), spec))
-
-    async def _employ(self, worker: Worker) -> None:
-        self.workers[worker.record.key] = worker
-        self.supervisor.spawn(f"breaker:{worker.record.key}", self._work(worker), finish=True)
-        await self._refit(worker)
-
-    async def _work(self, worker: Worker) -> None:
-        """The worker's loop, again after a bug, with a pause: a breaker must not be left alone."""
-        pause = 1.0
-        while not worker.stopped:
-            try:
-                await worker.run()
-            except Exception:  # the boundary that keeps one breaker's bug from ending its protection
-                log.exception("breaker.crashed", breaker=worker.record.key, reason="bug")
-                await self._outside.clock.sleep(pause)
-                pause = min(60.0, pause * 2)
-            else:
-                return
+        await self.crew.gained(name, ledgers, self.pipelines.get(name))
 
     async def _lost(self, name: str) -> None:
-        for key, worker in list(self.workers.items()):
-            if worker.record.pipeline == name:
-                worker.stop("the pipeline belongs to another replica now")
-                del self.workers[key]
-
-    async def _reworker(self, name: str) -> None:
-        """Fit one pipeline's workers to its new breakers."""
-        if self.ownership.lease(name) is None:
-            return
-        pipeline = self.pipelines.get(name)
-        breakers = dict(pipeline.breakers) if pipeline else {}
-        for key, worker in list(self.workers.items()):
-            if worker.record.pipeline != name:
-                continue
-            worker.spec = breakers.pop(worker.record.name, None)
-            if worker.spec is None and worker.record.state is State.CLOSED and not worker.ledger.undoable():
-                worker.stop("removed from the configuration")
-                del self.workers[key]
-            else:
-                await self._refit(worker)
-                worker.poke()
-        for spec in breakers.values():
-            await self._employ(Worker(self.services, Ledger(Breaker(spec.pipeline, spec.name)), spec))
-
-    async def _refit(self, worker: Worker) -> None:
-        """From observe to auto (or away) during a shadow trip: start closed, with a fresh `for`."""
-        trip, spec = worker.record.trip, worker.spec
-        if trip is None or not trip.shadow or (spec is not None and spec.mode is Mode.OBSERVE):
-            return
-
-        async def end_shadow() -> Outcome:
-            now = self._outside.clock.now()
-            closed = diagram.close(diagram.forced(worker.record, now), now)
-            await self.services.journal.save(worker.ledger, closed, drop=list(worker.ledger.entries))
-            self.board.restart(closed.pipeline, checks_of(trip.spec.condition), now)
-            if trip.incident:
-                await self.incidents.resolve(trip.incident, "the breaker is no longer in observe mode")
-            return Outcome(True, "the shadow trip ended")
-
-        self.supervisor.spawn(f"refit:{worker.record.key}", worker.order(end_shadow))
+        """Another replica acts and tells from now on; what was seen here is history."""
+        self.crew.lost(name, "the pipeline belongs to another replica now")
+        self._timers.forget(name)
+        self.incidents.forget(name)
+        self.board.forget(name)
 
     async def _orphaned_pipelines(self, configured: set[str]) -> set[str]:
         """Pipelines that left the config while one of their breakers was not closed."""
         orphans = set()
         for item in await self._outside.store.scan(journal.BREAKER):
-            record = decode(Breaker, item.body)
+            try:
+                record = decode(Breaker, item.body)
+            except (KeyError, TypeError, ValueError):
+                log.exception("breaker.unreadable", breaker=item.key, reason="bug")
+                continue
             if record.pipeline not in configured and record.state is not State.CLOSED:
                 orphans.add(record.pipeline)
         return orphans
@@ -273,17 +218,17 @@ class Engine:
             return
         check = self._outside.registry.kinds[spec.kind]
         board = self.board.get(spec.key)
-        known = board.places() if board else ()
+        known = board.places() if board is not None else ()
         run = await self._runner.run(spec, check, self._outside.cloud.reads(spec.aws), known)
+        if board is None or self.board.get(spec.key) is not board:
+            return  # a reload replaced the check while it ran
         moved = self.board.record(spec, run, self._outside.clock.tick())
         self._outside.meter.run_finished(
             spec.pipeline, spec.name, spec.kind, run.seconds, lateness, run.reason, run.started
         )
+        self.crew.poke(spec.pipeline)
         await self._tell(spec, run, moved)
-        await self._save_timers(spec.key)
-        for worker in self.workers.values():
-            if worker.record.pipeline == spec.pipeline:
-                worker.poke()
+        await self._timers.save(spec.key)
 
     async def _tell(self, spec: CheckSpec, run: Run, moved: Sequence[Moved]) -> None:
         for (target, was, now), moves in _together(moved).items():
@@ -307,7 +252,7 @@ class Engine:
         if critical and not self._breaker_has_it(spec):
             first = critical[0]
             self.incidents.critical(spec, f"{first.target} {first.signal}: {first.verdict.reason}")
-        elif worst is Level.OK and moved:
+        elif worst is Level.OK:
             await self.incidents.calm(spec)
         self._tell_unknown(spec, run)
 
@@ -334,36 +279,22 @@ class Engine:
             if spec.name in checks_of(breaker.condition)
         )
 
-    async def _save_timers(self, key: str) -> None:
-        """Pending timers survive a restart; a check at rest is written once and then left alone."""
-        version, written = self._timers.get(key, (0, None))
-        body = self.board.dump(key)
-        if body == written or (body is None and version == 0):
-            return
-        write = Put("timers", key, body, version) if body is not None else Delete("timers", key, version)
-        try:
-            items = await self._outside.store.commit([write], self.ownership.lease(key.split("/", 1)[0]))
-        except StoreError as error:
-            log.warning("timers.unwritten", check=key, detail=str(error))
-            return
-        item = items[0]
-        self._timers[key] = (item.version if item is not None else 0, body)
-
     # --- loops ----------------------------------------------------------------------------------------------------
 
     async def _load_shared(self) -> None:
+        """Silences and the lifted storm brake, which any replica may have written. Raises StoreError."""
         store = self._outside.store
-        for item in await store.scan("silence"):
-            silence = Silence.from_json(item.body)
-            self.surroundings.silences[silence.id] = silence
+        silences = [Silence.from_json(item.body) for item in await store.scan("silence")]
+        self.surroundings.silences = {silence.id: silence for silence in silences}
         storm = await store.get("meta", "storm")
         if storm is not None:
-            self.surroundings.storms = Storm.from_json(storm.body)
+            told = Storm.from_json(storm.body)
+            self.surroundings.lifted(told.lifted_until, told.lifted_by)
 
     def _watch_switches(self) -> None:
         self.switch.watch(
             {
-                pipeline.kill_switch_parameter: self._outside.read_parameter(
+                f"{pipeline.kill_switch_parameter} ({pipeline.name})": self._outside.read_parameter(
                     pipeline.aws, pipeline.kill_switch_parameter
                 )
                 for pipeline in self.pipelines.values()
@@ -384,7 +315,15 @@ class Engine:
                     )
             elif was and not self.health.down:
                 self.feed.say("store.writable")
+            if not self.health.down:
+                await self._share()
             await self._outside.clock.sleep(PROBE)
+
+    async def _share(self) -> None:
+        try:
+            await self._load_shared()
+        except StoreError as error:
+            log.warning("shared_state.unread", detail=str(error))
 
     async def _flush_incidents(self) -> None:
         while True:

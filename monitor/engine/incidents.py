@@ -16,7 +16,7 @@ from monitor.core import incident as model
 from monitor.core.breaker import Trip
 from monitor.core.incident import Incident
 from monitor.core.model import Severity
-from monitor.core.ports import Clock, Lease, Put, Store, StoreError
+from monitor.core.ports import Clock, Conflict, Lease, Put, Store, StoreError
 from monitor.core.spec import CheckSpec
 from monitor.core.view import IncidentView
 from monitor.engine.feed import Feed
@@ -58,6 +58,13 @@ class Incidents:
             self._all[incident.id] = incident
             self._versions[incident.id] = item.version
 
+    def forget(self, pipeline: str) -> None:
+        """Another replica tells of this pipeline now."""
+        for gone in [i.id for i in self._all.values() if i.pipeline == pipeline]:
+            del self._all[gone]
+            self._versions.pop(gone, None)
+            self._unwritten.discard(gone)
+
     def views(self) -> list[IncidentView]:
         """Open ones first, then the newest."""
         ordered = sorted(self._all.values(), key=lambda i: i.opened_at, reverse=True)
@@ -82,7 +89,8 @@ class Incidents:
         now, spec = self._clock.now(), trip.spec
         title = f"{spec.name} {'would trip' if trip.shadow else 'tripped'}: {trip.reason}"
         # One of this breaker's own is left open only by a crash between opening it and tripping.
-        adopted = self.open_for(spec.pipeline, breaker=spec.name) or next(
+        own = self.open_for(spec.pipeline, breaker=spec.name)
+        adopted = own or next(
             (found for check in checks if (found := self.open_for(spec.pipeline, check=check)) is not None), None
         )
         if adopted is not None:
@@ -94,7 +102,8 @@ class Incidents:
             incident = model.open_incident(name, spec.pipeline, spec.severity, title, now, breaker=spec.name)
         self._keep(incident)
         await self._write(incident.id)
-        self._notice(incident, "alert" if adopted is None else f"update tripped {trip.id}", title)
+        if own is None:  # else it was told before the crash
+            self._notice(incident, "alert" if adopted is None else f"update tripped {trip.id}", title)
         return incident.id
 
     def critical(self, spec: CheckSpec, text: str) -> None:
@@ -166,9 +175,15 @@ class Incidents:
             self._unwritten.discard(incident)
             return
         expires = self._clock.now() + KEPT if found.resolved_at is not None else None
+        lease = self._lease_of(found.pipeline)
+        if lease is None:
+            return  # not ours to write just now; the next flush tries again
         put = Put(KIND, f"{found.pipeline}/{found.id}", found.to_json(), self._versions.get(incident, 0), expires)
         try:
-            items = await self._store.commit([put], self._lease_of(found.pipeline))
+            items = await self._store.commit([put], lease)
+        except Conflict:
+            await self._learn_version(found)
+            return
         except StoreError as error:
             log.warning("incident.unwritten", incident=incident, detail=str(error))
             return
@@ -176,6 +191,14 @@ class Incidents:
             self._versions[incident] = items[0].version
         if self._all.get(incident) is found:
             self._unwritten.discard(incident)
+
+    async def _learn_version(self, incident: Incident) -> None:
+        """A write whose answer was lost: what is stored is our own, one version later."""
+        try:
+            item = await self._store.get(KIND, f"{incident.pipeline}/{incident.id}")
+        except StoreError:
+            return
+        self._versions[incident.id] = item.version if item is not None else 0
 
     def _notice(self, incident: Incident, kind: str, text: str) -> None:
         labels = {"pipeline": incident.pipeline, "severity": incident.severity.value}

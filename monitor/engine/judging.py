@@ -13,7 +13,7 @@ from monitor.core.spec import Bound, BreakerSpec, SignalSpec, Term
 from monitor.engine.services import Services
 
 #: Readings named in a trip's reason.
-MOST_REASONS = 3
+MOST_REASONS = 4
 
 
 class Judge:

@@ -1,4 +1,4 @@
-"""What people ask of a breaker, waiting for its worker: taken between two pieces of work, each answered exactly once."""
+"""What people ask of a breaker, waiting for its worker: taken between two pieces of work, each answered once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Mail:
 
 
 class Mailbox:
-    """Orders in, outcomes out. `interrupt` is why a long action should stop at its next safe point (None: it need not)."""
+    """Orders in, outcomes out. `interrupt`: why a long action should stop at its next safe point, or None."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake

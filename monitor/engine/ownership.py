@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -32,12 +33,21 @@ class Ownership:
         self._gained = gained
         self._lost = lost
         self._leases: dict[str, Lease] = {}
+        #: Monotonic time at which each lease ends, whatever happens to the wall clock.
+        self._ends: dict[str, float] = {}
         self._wanted: set[str] = set()
 
     def lease(self, pipeline: str) -> Lease | None:
-        """The lease in hand, unless it has run out."""
+        """The lease in hand, unless it has run out, by the wall clock or by the monotonic one, whichever is sooner.
+
+        A wall clock set back must not make a lease last that another replica has taken.
+        """
         lease = self._leases.get(pipeline)
-        return lease if lease is not None and lease.expires_at > self._clock.now() else None
+        if lease is None:
+            return None
+        now = self._clock.now()
+        end = min(lease.expires_at, now + timedelta(seconds=self._ends[pipeline] - self._clock.tick()))
+        return replace(lease, expires_at=end) if end > now else None
 
     def leases(self) -> dict[str, bool]:
         """Whether each wanted pipeline is ours."""
@@ -54,6 +64,8 @@ class Ownership:
                 await self._one(name)
             except StoreError as error:
                 log.warning("lease.unrenewed", pipeline=name, detail=str(error))
+            except Exception:  # the boundary that keeps one pipeline's unreadable state from the others' leases
+                log.exception("lease.failed", pipeline=name, reason="bug")
 
     async def loop(self) -> None:
         """Beat three times per lease."""
@@ -72,7 +84,7 @@ class Ownership:
 
     async def _one(self, name: str) -> None:
         held = self._leases.get(name)
-        now = self._clock.now()
+        now, end = self._clock.now(), self._clock.tick() + TTL.total_seconds()
         if held is not None and name not in self._wanted:
             del self._leases[name]
             await self._lost(name)
@@ -81,6 +93,7 @@ class Ownership:
         if held is not None:
             try:
                 self._leases[name] = await self._store.renew(held, TTL, now)
+                self._ends[name] = end
             except Fenced:
                 del self._leases[name]
                 log.warning("lease.lost", pipeline=name)
@@ -88,6 +101,13 @@ class Ownership:
             return
         lease = await self._store.acquire(name, self._owner, TTL, now)
         if lease is not None:
-            self._leases[name] = lease
+            self._leases[name], self._ends[name] = lease, end
             log.info("lease.acquired", pipeline=name, epoch=lease.epoch)
-            await self._gained(name)
+            try:
+                await self._gained(name)
+            except Exception:
+                # A lease without workers protects nothing: give it back, the next beat begins anew.
+                del self._leases[name]
+                await self._lost(name)
+                await self._store.release(lease)
+                raise

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -77,6 +78,7 @@ class Runner:
         self._clock = clock
         self._supervisor = supervisor
         self._secrets = secrets
+        self._abandoned: dict[str, asyncio.Task[Any]] = {}
 
     async def run(self, spec: CheckSpec, check: Check[Params], aws: Reads, known: Sequence[tuple[str, str]]) -> Run:
         """One run. `known` are the (target, signal) seen before: a run that fails whole is unknown for each."""
@@ -96,25 +98,42 @@ class Runner:
         return Run(observations, started, seconds, failed.reason, f"{failed.target} {failed.signal}: {failed.detail}")
 
     async def _within(self, spec: CheckSpec, check: Check[Params], ctx: Probing) -> Sequence[Observation] | Failure:
+        limit = spec.timeout.total_seconds()
+        before = self._abandoned.pop(spec.key, None)
+        if before is not None and not before.done():
+            # One probe that can't be stopped is a leak; one more at every tick would be a flood.
+            self._abandoned[spec.key] = before
+            return Failure(Reason.TIMEOUT, "an earlier run hangs and ignores its cancellation; no other is begun")
         task = self._supervisor.spawn(f"probe:{spec.key}", _attempt(spec, check, ctx))
         try:
-            done, _ = await asyncio.wait({task}, timeout=spec.timeout.total_seconds())
+            ended = await self._ends_within(task, limit)
         except asyncio.CancelledError:
             task.cancel()
             raise
-        if done:
+        if ended and task.cancelled():
+            return Failure(Reason.BUG, f"the kind {spec.kind} has a bug: it cancelled itself")
+        if ended:
             return task.result()  # type: ignore[no-any-return]  # the task is _attempt's
         task.cancel()
-        stopped, _ = await asyncio.wait({task}, timeout=CLEANUP)
-        if not stopped:
+        if not await self._ends_within(task, CLEANUP):
+            self._abandoned[spec.key] = task
             log.error("probe.abandoned", pipeline=spec.pipeline, check=spec.name, reason="bug")
-        limit = spec.timeout.total_seconds()
         return Failure(Reason.TIMEOUT, f"no answer within {limit:g}s (raise `timeout`, or look at what hangs)")
+
+    async def _ends_within(self, task: asyncio.Task[Any], seconds: float) -> bool:
+        nap = self._supervisor.spawn("probe:deadline", self._clock.sleep(seconds))
+        try:
+            await asyncio.wait({task, nap}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            nap.cancel()
+        return task.done()
 
 
 async def _attempt(spec: CheckSpec, check: Check[Params], ctx: Probing) -> Sequence[Observation] | Failure:
     try:
-        return await check.probe(spec.params, ctx)
+        return _sound(spec, await check.probe(spec.params, ctx))
+    except SystemExit as left:  # a plugin may not end the daemon
+        return Failure(Reason.BUG, f"the kind {spec.kind} has a bug: it called exit({left.code})")
     except Exception as raised:  # the boundary between plugins and the daemon
         error = _first(raised)
         if isinstance(error, ProbeError):
@@ -123,6 +142,15 @@ async def _attempt(spec: CheckSpec, check: Check[Params], ctx: Probing) -> Seque
             return Failure(Reason.TIMEOUT, str(error) or "timed out")
         log.exception("probe.failed", pipeline=spec.pipeline, check=spec.name, reason="bug")
         return Failure(Reason.BUG, f"the kind {spec.kind} has a bug: {type(error).__name__}: {error}")
+
+
+def _sound(spec: CheckSpec, seen: Any) -> Sequence[Observation] | Failure:
+    """What a probe returned, if it is what it promised."""
+    if isinstance(seen, Sequence) and all(isinstance(one, Observation) for one in seen):
+        return seen
+    return Failure(
+        Reason.BUG, f"the kind {spec.kind} has a bug: it returned {type(seen).__name__}, not a list of observations"
+    )
 
 
 def _first(error: BaseException) -> BaseException:
@@ -134,16 +162,24 @@ def _first(error: BaseException) -> BaseException:
 
 def _checked(spec: CheckSpec, observations: Sequence[Observation], now: datetime) -> tuple[Observation, ...]:
     """Declared signals only, each with a time and a finite value; a kind's slip is unknown, not a crash."""
-    kept = []
+    kept: dict[tuple[str, str], Observation] = {}
     for seen in observations:
-        if seen.signal not in spec.units:
-            continue
-        at = seen.at or now
-        if seen.value is not None and not math.isfinite(seen.value):
-            kept.append(replace(seen, value=None, at=at, reason=Reason.INVALID, detail=f"not a number: {seen.value}"))
+        place = (seen.target, seen.signal)
+        if seen.signal not in spec.units or place in kept:
+            continue  # a second word on the same thing would count the time since the last run twice
+        at = seen.at if seen.at is not None and seen.at.tzinfo is not None else now
+        if not _is_number(seen.value):
+            detail = f"not a number: {str(seen.value)[:100]}"
+            kept[place] = replace(seen, value=None, at=at, reason=Reason.INVALID, detail=detail)
         else:
-            kept.append(replace(seen, at=at, unit=seen.unit or spec.units[seen.signal]))
-    return tuple(kept)
+            kept[place] = replace(seen, at=at, unit=seen.unit or spec.units[seen.signal])
+    return tuple(kept.values())
+
+
+def _is_number(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _failed(

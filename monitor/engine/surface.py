@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from monitor.core import storm
+from monitor.core.breaker import plan_hash
 from monitor.core.model import Json, Row
 from monitor.core.ports import Clock, Delete, Put, Store, StoreError
 from monitor.core.silence import Silence
@@ -119,8 +119,7 @@ class EngineSurface:
     ) -> Outcome:
         """Mute notices (and hold actions, if asked) for `seconds`."""
         now = self._clock.now()
-        number = len(self._engine.surroundings.silences) + 1
-        name = f"s{now:%m%d%H%M%S}-{number}"
+        name = f"s{now:%m%d%H%M%S}-{plan_hash(now.isoformat(), dict(matchers), by)[:4]}"
         try:
             silence = Silence(name, dict(matchers), now, now + timedelta(seconds=seconds), by, comment, hold_actions)
         except (ValueError, OverflowError) as error:
@@ -134,7 +133,10 @@ class EngineSurface:
 
     async def remove_silence(self, silence: str, by: str) -> Outcome:
         """End a silence early."""
-        item = await self._store.get("silence", silence)
+        try:
+            item = await self._store.get("silence", silence)
+        except StoreError as error:
+            return _unwritable(error)
         if item is None or silence not in self._engine.surroundings.silences:
             return Outcome(False, f"there is no silence {silence}", {"not_found": True})
         failed = await self._write(Delete("silence", silence, item.version))
@@ -166,11 +168,14 @@ class EngineSurface:
         """A person says that it is real."""
         around, now = self._engine.surroundings, self._clock.now()
         lifted = storm.lift(around.storms, by, now)
-        item = await self._store.get("meta", "storm")
+        try:
+            item = await self._store.get("meta", "storm")
+        except StoreError as error:
+            return _unwritable(error)
         failed = await self._write(Put("meta", "storm", lifted.to_json(), item.version if item else 0))
         if failed is not None:
             return failed
-        around.storms = replace(around.storms, lifted_until=lifted.lifted_until, lifted_by=by)
+        around.lifted(lifted.lifted_until, by)
         self._engine.feed.say("storm.lifted", level="warning", by=by)
         return Outcome(True, f"the storm brake is lifted until {lifted.lifted_until:%H:%M} UTC")
 
@@ -206,5 +211,9 @@ class EngineSurface:
         try:
             await self._store.commit([write])
         except StoreError as error:
-            return Outcome(False, f"nothing was changed, the state can't be written: {error}")
+            return _unwritable(error)
         return None
+
+
+def _unwritable(error: StoreError) -> Outcome:
+    return Outcome(False, f"nothing was changed, the state can't be written: {error}")

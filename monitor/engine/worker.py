@@ -36,9 +36,6 @@ NAP = 5.0
 #: How long a trial may go on without data before the cut is put back.
 BLIND_TRIALS = 3
 
-#: Readings named in a trip's reason.
-MOST_REASONS = 4
-
 
 class Worker:
     """Drives one breaker. `spec` is None once it is removed from the config (orphaned)."""
