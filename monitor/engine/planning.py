@@ -13,10 +13,11 @@ from monitor.core.breaker import Trip
 from monitor.core.change import Change, Entry
 from monitor.core.codec import encode
 from monitor.core.model import Json, Reason, Risk
-from monitor.core.spec import StepSpec
+from monitor.core.spec import BreakerSpec, StepSpec
 from monitor.plugin import Action, ActionError, Params, Registry
 
 TARGETS = "${trip.targets}"
+UNKNOWN_TARGETS = "whatever breaches"
 _PLACEHOLDER = re.compile(r"\$\{trip\.([a-z_]+)\}")
 
 
@@ -84,14 +85,25 @@ def describe_step(registry: Registry, step: StepSpec, trip: Trip | None, now: da
         return f"wait for a person: {step.params.get('message') or 'approve'}"
     if step.verb == "undo":
         return "undo " + ", ".join(str(name) for name in _undone(step))
-    if trip is not None and (trip.targets or TARGETS not in str(encode(step.params))):
-        try:
-            changes = changes_of(registry, step, trip, now)
-        except ActionError as error:
-            return f"{step.verb}: {error.detail}"
-        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        return "; ".join(change.summary for change in changes[:3]) + more
-    return step.verb
+    if trip is None or (not trip.targets and TARGETS in str(encode(step.params))):
+        return step.verb
+    try:
+        changes = changes_of(registry, step, trip, now)
+    except ActionError as error:
+        return f"{step.verb}: {error.detail}"
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    return "; ".join(change.summary for change in changes[:3]) + more
+
+
+def rehearse(registry: Registry, spec: BreakerSpec, now: datetime) -> tuple[str, ...]:
+    """What a trip of a closed breaker would do, one line per step; its targets are not known yet."""
+    trip = Trip("plan", now, "", (UNKNOWN_TARGETS,), spec)
+    lines = []
+    for step in spec.on_trip:
+        line = describe_step(registry, step, trip, now)
+        # An action that can't plan for a stand-in (it wants a real id) is named only.
+        lines.append(step.verb if line.startswith(f"{step.verb}: ") else line)
+    return tuple(lines)
 
 
 def _undone(step: StepSpec) -> list[Json]:

@@ -58,6 +58,8 @@ def _gone(record: Breaker) -> BreakerSpec:
 def _plan(registry: Registry, spec: BreakerSpec | None, trip: Trip | None, now: datetime) -> tuple[str, ...]:
     if spec is None:
         return ()
+    if trip is None:
+        return planning.rehearse(registry, spec, now)
     return tuple(planning.describe_step(registry, step, trip, now) for step in spec.on_trip)
 
 
