@@ -125,4 +125,4 @@ class Row:
     warning_bound: float | None = None
     critical_bound: float | None = None
     #: (at, value) newest last, bounded; for the page's small charts.
-    recent: tuple[tuple[datetime, float], ...] = field(default=())
+    recent: Sequence[tuple[datetime, float]] = field(default=())

@@ -6,7 +6,6 @@ dumped per check by the caller.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,10 +17,12 @@ from monitor.core.spec import Bound, CheckSpec, SignalSpec
 from monitor.core.standing import Standing
 from monitor.core.threshold import SignalState, Verdict
 from monitor.core.view import CheckView
+from monitor.engine.history import History
 from monitor.engine.runner import NO_TARGET, Run
 
-#: Points kept per signal for the page's charts.
-RECENT = 120
+#: Readings kept per signal for the page's charts, and of all signals together (16 bytes each): a large fleet gets
+#: shorter charts, but never fewer readings than make one.
+RECENT, RECENT_OF_ALL, RECENT_AT_LEAST = 120, 1_000_000, 12
 
 NO_BOUNDS = SignalSpec()
 
@@ -34,7 +35,9 @@ class Cell:
     verdict: Verdict | None = None
     seen: Observation | None = None
     since: datetime | None = None
-    recent: deque[tuple[datetime, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    recent: History = field(default_factory=History)
+    #: What `rows` last made of it; None once something changed.
+    row: Row | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class Board:
 
     def __init__(self) -> None:
         self._checks: dict[str, CheckBoard] = {}
+        #: About how many cells there are; counted exactly at each configuration.
+        self._cells = 0
 
     def configure(self, specs: Mapping[str, CheckSpec]) -> None:
         """Hold exactly these checks; one whose kind and parameters stay keeps its levels and timers."""
@@ -99,8 +104,11 @@ class Board:
                 board.spec = spec
                 for cell in [c for c in board.cells if c[1] not in spec.units]:
                     del board.cells[cell]
+                for kept in board.cells.values():
+                    kept.row = None
             else:
                 self._checks[key] = CheckBoard(spec)
+        self._cells = sum(len(board.cells) for board in self._checks.values())
 
     def get(self, key: str) -> CheckBoard | None:
         """One check by `PIPELINE/CHECK`."""
@@ -119,7 +127,9 @@ class Board:
         if run.reason is None:
             board.last_success = run.started
         now = run.started
+        known = len(board.cells)
         moved = [self._judge(board, seen, now, elapsed) for seen in _complete(board, run)]
+        self._cells += len(board.cells) - known
         return sorted((m for m in moved if m is not None), key=lambda m: -m.verdict.level.rank)
 
     def standings(self, pipeline: str, checks: Iterable[str]) -> dict[tuple[str, str, str], Standing]:
@@ -159,21 +169,19 @@ class Board:
                     continue
                 window = min(board.spec.windows.get(signal, timedelta(0)), most) if board else timedelta(0)
                 cell.state = threshold.restart(cell.state, now, window)
-                cell.verdict = None
+                cell.verdict = cell.row = None
 
     def rows(self) -> Iterator[Row]:
-        """Everything, for metrics and page."""
-        for board in self._checks.values():
-            for (target, signal), cell in board.cells.items():
-                yield _row(board.spec, target, signal, cell)
+        """Everything, for metrics and page. Runs may be recorded between two rows; each row is whole."""
+        for board in list(self._checks.values()):
+            yield from _rows(board)
 
     def rows_of(self, pipeline: str, checks: Iterable[str]) -> Iterator[Row]:
         """The rows of some checks."""
         for name in sorted(checks):
             board = self._checks.get(f"{pipeline}/{name}")
             if board is not None:
-                for (target, signal), cell in board.cells.items():
-                    yield _row(board.spec, target, signal, cell)
+                yield from _rows(board)
 
     def level_counts(self) -> dict[Level, int]:
         """How many (target, signal) stand at each level."""
@@ -219,8 +227,10 @@ class Board:
         interval = board.spec.interval.total_seconds()
         cell.state, cell.verdict = threshold.judge(spec, cell.state, seen, now, elapsed, interval)
         cell.seen = seen
-        if seen.value is not None and (not cell.recent or (seen.at or now) > cell.recent[-1][0]):
-            cell.recent.append((seen.at or now, seen.value))
+        cell.row = None
+        if seen.value is not None:
+            most = max(RECENT_AT_LEAST, min(RECENT, RECENT_OF_ALL // max(1, self._cells)))
+            cell.recent.add(seen.at or now, seen.value, most)
         if cell.verdict.level is was:
             return None
         cell.since = now
@@ -261,6 +271,13 @@ def _bound(bound: Bound | None) -> float | None:
     return bound.above if bound.above is not None else bound.below
 
 
+def _rows(board: CheckBoard) -> Iterator[Row]:
+    for (target, signal), cell in list(board.cells.items()):
+        if cell.row is None:
+            cell.row = _row(board.spec, target, signal, cell)
+        yield cell.row
+
+
 def _row(spec: CheckSpec, target: str, signal: str, cell: Cell) -> Row:
     verdict, seen = cell.verdict, cell.seen
     bounds = spec.signals.get(signal, NO_BOUNDS)
@@ -280,7 +297,7 @@ def _row(spec: CheckSpec, target: str, signal: str, cell: Cell) -> Row:
         pending=verdict.pending if verdict else False,
         warning_bound=_bound(bounds.warning),
         critical_bound=_bound(bounds.critical),
-        recent=tuple(cell.recent),
+        recent=cell.recent,
     )
 
 

@@ -20,6 +20,8 @@ from monitor.engine.supervisor import Supervisor
 SPREAD = 5.0
 #: The loop never sleeps longer, so that a changed set of checks is picked up soon whatever happens.
 LONGEST_SLEEP = 30.0
+#: Runs started between two turns of the event loop: checks of one pipeline share a tick, and there may be thousands.
+_TURN = 100
 
 
 @dataclass(slots=True)
@@ -101,10 +103,14 @@ class Scheduler:
         while not self._supervisor.stopping.is_set():
             self._changed.clear()
             now = self._clock.tick()
+            started = 0
             while self._heap and self._heap[0].at <= now:
                 self._start(heapq.heappop(self._heap).slot, now)
-            pause = min(LONGEST_SLEEP, self._heap[0].at - now) if self._heap else LONGEST_SLEEP
-            await self._sleep(pause)
+                started += 1
+                if started % _TURN == 0:
+                    await asyncio.sleep(0)
+            pause = min(LONGEST_SLEEP, self._heap[0].at - self._clock.tick()) if self._heap else LONGEST_SLEEP
+            await self._sleep(max(0.0, pause))
 
     async def _sleep(self, seconds: float) -> None:
         """Until the next tick, or until the set of checks changed."""

@@ -43,7 +43,7 @@ class SurfaceCollector:
             if since_turn >= _TURN:
                 since_turn = 0
                 await asyncio.sleep(0)
-        pieces += await self._rows.render(list(self._surface.rows()))
+        pieces += await self._rows.render(self._surface.rows())
         if openmetrics:
             pieces.append(_END)
         return b"".join(pieces), CONTENT_TYPE_OPENMETRICS if openmetrics else CONTENT_TYPE_PLAIN_0_0_4

@@ -7,7 +7,8 @@ constant part of each line is kept between scrapes, and the loop gets a turn eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from math import isfinite, isnan
 
 from monitor.core.model import Level, Row
@@ -27,20 +28,22 @@ class RowText:
     def __init__(self) -> None:
         self._known: dict[_Key, _Lines] = {}
 
-    async def render(self, rows: Sequence[Row]) -> list[bytes]:
+    async def render(self, rows: Iterable[Row]) -> list[bytes]:
         """Three families in pieces of UTF-8. Of rows with the same labels the first counts: Prometheus refuses a
         whole scrape for one duplicate. Safe to run twice at once."""
         families: tuple[list[bytes], ...] = tuple(
             [_head(name)] for name in ("tripswitch_observation", "tripswitch_level", "tripswitch_threshold")
         )
         seen: dict[_Key, _Lines] = {}
-        for start in range(0, len(rows), _TURN):
-            for family, lines in zip(families, self._piece(rows[start : start + _TURN], seen), strict=True):
+        coming = iter(rows)
+        # Making the rows is most of the work, so they too are made a piece at a time.
+        while piece := list(islice(coming, _TURN)):
+            for family, lines in zip(families, self._piece(piece, seen), strict=True):
                 # A name that is no UTF-8 (a lone surrogate) costs one character, not the scrape.
                 family.append("".join(lines).encode("utf-8", "replace"))
             await asyncio.sleep(0)
         self._known = seen
-        return [piece for family in families for piece in family]
+        return [text for family in families for text in family]
 
     def _piece(self, rows: Sequence[Row], seen: dict[_Key, _Lines]) -> tuple[list[str], list[str], list[str]]:
         known = self._known
