@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 LOCKS: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("requirements.lock", (), None),
     ("requirements-demo.lock", ("--extra", "demo", "--group", "build"), "requirements.lock"),
-    ("requirements-dev.lock", ("--extra", "demo", "--extra", "apprise", "--group", "build", "--group", "dev"), "requirements-demo.lock"),
+    ("requirements-dev.lock", ("--extra", "demo", "--extra", "apprise", "--extra", "postgres", "--group", "build", "--group", "dev"), "requirements-demo.lock"),
 )
 
 
