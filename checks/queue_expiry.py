@@ -3,9 +3,9 @@
 `expires_in` is the queue's retention less the age of its oldest message. Two things AWS does make it an estimate:
 
 - A standard queue's dead letter keeps the time it was first sent, and expires by that; but the queue's metric
-  ApproximateAgeOfOldestMessage counts from when it became a dead letter. What it spent before is taken off too:
-  `spent_before` or, without it, maxReceiveCount x visibility timeout of the queues whose dead letters these are. (A FIFO
-  queue counts anew, so there nothing is taken off.)
+  ApproximateAgeOfOldestMessage counts from when it became a dead letter. What it spent before is taken off:
+  `spent_before` or, without it, maxReceiveCount x visibility timeout of the queues whose dead letters these are. (A
+  FIFO queue counts anew, so there nothing is taken off.)
 - The metric is some minutes old.
 
 `sample_dlq` reads the exact times of a sample. An empty queue loses nothing: its value is the whole retention. A full

@@ -20,18 +20,18 @@ from monitor.core.denials import Denial, denials_in, statement
 from monitor.core.durations import format_duration, parse_duration
 from monitor.core.fingerprint import Fingerprint, fingerprint
 from monitor.core.gaps import Gap, gaps_in, spelled_gaps
-from monitor.core.loops import Edge, Text, could_match, loops_in
+from monitor.core.loops import Anything, Edge, Text, could_match, loops_in
 from monitor.core.model import Json, Level, Missing, Observation, Reason, Risk
 from monitor.core.prices import USAGE, Price
 from monitor.core.spec import Bound, Clear, SignalSpec
 
 __all__ = [
-    "USAGE", "Action", "ActionContext", "ActionError", "Bound", "Change", "Check", "Clear", "Denial", "Duration",
-    "Edge", "Fingerprint", "Gap", "Held", "Json", "Level", "MetricQuery", "MetricSeries", "Missing", "Observation",
-    "OperationUse", "OperationValidator", "Params", "Price", "ProbeContext", "ProbeError", "Reads", "Reason",
-    "Receipt", "Registry", "Resource", "ResourceKind", "Risk", "Selector", "Signal", "SignalSpec", "Text",
-    "TripInfo", "Writes", "could_match", "denials_in", "fingerprint", "gaps_in", "loops_in",
-    "spelled_gaps", "statement",
+    "USAGE", "Action", "ActionContext", "ActionError", "Anything", "Bound", "Change", "Check", "Clear", "Denial",
+    "Duration", "Edge", "Fingerprint", "Gap", "Held", "Json", "Level", "MetricQuery", "MetricSeries", "Missing",
+    "Observation", "OperationUse", "OperationValidator", "Params", "Price", "ProbeContext", "ProbeError", "Reads",
+    "Reason", "Receipt", "Registry", "Resource", "ResourceKind", "Risk", "Selector", "Signal", "SignalSpec", "Text",
+    "TripInfo", "Writes", "could_match", "denials_in", "fingerprint", "gaps_in", "loops_in", "spelled_gaps",
+    "statement",
 ]  # fmt: skip
 
 
@@ -417,6 +417,11 @@ class Action(Generic[P]):
     #: Where only AWS can tell what is wanted ("the version before"): asked once, before the intent is written, with the
     #: value before any change of tripswitch's; its answer takes the place of `Change.wanted`.
     resolve: Callable[[Change, Json, ActionContext], Awaitable[Json]] | None = None
+    #: Where only AWS knows which resources are meant (a glob, "whatever starts this machine"): asked once, before
+    #: anything is journalled; the step then consists of these changes, of this action or others, instead of `plan`'s.
+    expand: Callable[[P, datetime, Reads], Awaitable[Sequence[Change]]] | None = None
+    #: The parameter that a number among a `ramp`'s `steps` stands for.
+    amount_field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,11 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
     return Receipt(change=change, changed=False, detail=_said(data), data=data)
 
 
+async def undo(receipt: Receipt, ctx: ActionContext) -> Receipt:
+    """Nothing: every message was given back when it had been read, or comes back by itself within seconds."""
+    return Receipt(change=receipt.change, changed=False, detail="every message was given back already")
+
+
 async def _receive(url: str, count: int, ctx: ActionContext) -> list[Mapping[str, Any]]:
     """At most `count` distinct messages, each visible again on return."""
     found: dict[str, Mapping[str, Any]] = {}
@@ -209,7 +214,7 @@ ACTION = Action(
     plan=plan,
     capture=capture,
     apply=apply,
-    undo=None,
+    undo=undo,
     permissions=(
         "sqs:GetQueueUrl",
         "sqs:GetQueueAttributes",

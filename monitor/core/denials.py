@@ -2,8 +2,8 @@
 
 Sources: the "access denied error messages" page of the IAM user guide (`User: ARN is not authorized to perform: ACTION
 on resource: ARN because no identity-based policy allows the ACTION action`, `... with an explicit deny in a
-resource-based policy`), and botocore's own wording for services that say no more (`An error occurred (AccessDenied) when
-calling the PutObject operation: Access Denied`). A proposal is a proposal: nothing here applies it.
+resource-based policy`), and botocore's own wording where a service says no more (`An error occurred (AccessDenied)
+when calling the PutObject operation: Access Denied`). A proposal is a proposal: nothing here applies it.
 """
 
 from __future__ import annotations

@@ -31,6 +31,11 @@ class Text:
     exact: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """A part of an event of which nothing is known, not even its shape."""
+
+
 # --- patterns -------------------------------------------------------------------------------------------------------
 
 
@@ -42,6 +47,8 @@ def could_match(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
                 return False
             continue
         is_there, value = field in event, event.get(field)
+        if isinstance(value, Anything):
+            continue
         if isinstance(wanted, Mapping):
             # A missing branch matches only what asks for absence.
             if not could_match(wanted, value if isinstance(value, Mapping) else {}):

@@ -8,7 +8,7 @@ from monitor.testing import assert_action_conforms
 
 NAMES = [
     "disable_rule", "enable_rule", "stop_executions", "set_lambda_concurrency", "set_event_source", "redrive_queue",
-    "set_parameter", "notify", "aws_call",
+    "sample_dlq", "set_parameter", "notify", "aws_call",
 ]  # fmt: skip
 
 
