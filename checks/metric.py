@@ -94,9 +94,9 @@ class Metric(Params):
         for name, source in self.metrics.items():
             if source.grain(self.window) > self.window or self.window % source.grain(self.window):
                 raise ValueError(f"window is not a multiple of the period of {name}")
-            lacking = source.lacks(self.split_by)
-            if lacking:
-                raise ValueError(f"{source.namespace} {source.metric} ({name}) exists per {lacking} only: give it")
+            impossible = source.impossible(self.split_by)
+            if impossible:
+                raise ValueError(f"{name}: {impossible}")
         if self.only and self.split_by is None:
             raise ValueError("only chooses among the values of split_by: give split_by")
         if self.split_by and not any(source.split for source in self.metrics.values()):

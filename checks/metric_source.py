@@ -34,6 +34,20 @@ _NEEDED: Mapping[str, tuple[str, re.Pattern[str]]] = {
 }
 
 
+def never_speaks(namespace: str, metric: str, dimensions: Mapping[str, str | None]) -> str | None:
+    """Why no such series can exist, and what to write instead; None if it may. A dimension of None has any value."""
+    names = set(dimensions)
+    if (namespace, metric) == ("AWS/DynamoDB", "ThrottledRequests") and "Operation" not in names:
+        return "ThrottledRequests exists per Operation only: use ReadThrottleEvents and WriteThrottleEvents"
+    balancer = dimensions.get("LoadBalancer")
+    if namespace == "AWS/ApplicationELB" and balancer and not balancer.startswith("app/"):
+        return "the dimension LoadBalancer is `app/NAME/ID`, the end of the ARN, not the name"
+    needed, metrics = _NEEDED.get(namespace, ("", re.compile("")))
+    if needed and metrics.match(metric) and needed not in names:
+        return f"{namespace} {metric} exists per {needed} only: give it"
+    return None
+
+
 class Source(Params):
     """A metric and its statistic."""
 
@@ -58,24 +72,15 @@ class Source(Params):
         return stat
 
     @model_validator(mode="after")
-    def _can_speak(self) -> Source:
+    def _whole_minutes(self) -> Source:
         if self.period is not None and self.period % MINUTE:
             raise ValueError("period is a multiple of 1m")
-        names = set(self.dimensions)
-        if self.metric == "ThrottledRequests" and self.namespace == "AWS/DynamoDB" and "Operation" not in names:
-            raise ValueError(
-                "ThrottledRequests exists per Operation only; use ReadThrottleEvents and WriteThrottleEvents"
-            )
-        balancer = self.dimensions.get("LoadBalancer")
-        if self.namespace == "AWS/ApplicationELB" and balancer and not balancer.startswith("app/"):
-            raise ValueError("the dimension LoadBalancer is `app/NAME/ID`, the end of the ARN, not the name")
         return self
 
-    def lacks(self, split_by: str | None) -> str | None:
-        """The dimension that this metric never comes without, if it is not given."""
-        name, metrics = _NEEDED.get(self.namespace, ("", re.compile("")))
-        has = set(self.dimensions) | ({split_by} if self.split else set())
-        return name if name and metrics.match(self.metric) and name not in has else None
+    def impossible(self, split_by: str | None) -> str | None:
+        """Why no such series can exist."""
+        split: Mapping[str, str | None] = {split_by: None} if split_by and self.split else {}
+        return never_speaks(self.namespace, self.metric, {**self.dimensions, **split})
 
     @property
     def counts(self) -> bool:
