@@ -16,7 +16,7 @@ from monitor.core.model import Json
 
 _FULL = re.compile(
     r"(?:User: (?P<principal>arn:[^\s\"\\]+) )?is not authorized to perform:? (?P<action>[a-z0-9-]+:[A-Za-z0-9*]+)"
-    r"(?: on resource: \\?[\"']?(?P<resource>[^\s\"'\\,]+))?"
+    r"(?: on resource: \\*[\"']?(?P<resource>[^\s\"'\\,]+))?"
     r"(?P<why>[^.\n]{0,200})",
     re.I,
 )

@@ -23,10 +23,12 @@ _ERRORS = (
 )  # fmt: skip
 _EVENT_IDS = ("eventid", "messageid", "idempotencykey", "id")
 _CORRELATION_IDS = ("correlationid", "xcorrelationid", "requestid", "traceid", "xamzntraceid", "executionid")
-#: `ConnectionTimeoutError`, `botocore.errorfactory.ThrottlingException`, `Lambda.TooManyRequestsException`.
+#: `ConnectionTimeoutError`, `botocore.errorfactory.ThrottlingException`, `Lambda.TooManyRequestsException`; a bare
+#: `Error` names nothing.
 _NAME = re.compile(
-    r"(?:^|[\s:'\"(])((?:[A-Za-z_]\w*\.)*[A-Za-z_]*?(?:Error|Exception|Timeout|Fault|Throttled|Denied))\b"
+    r"(?:^|[\s:'\"(])((?:[A-Za-z_]\w*\.)*[A-Za-z_]*?(?:(?<=[A-Za-z])(?:Error|Exception|Fault)|Timeout|Throttled|Denied))\b"
 )
+_TIMED_OUT = re.compile(r"\btimed out\b", re.I)
 _CODE = re.compile(r"[A-Za-z_][\w.-]{1,79}")
 _ID = re.compile(r"[\w.:/=+-]{1,128}")
 _TRANSIENT = re.compile(
@@ -121,12 +123,14 @@ def _error(node: Mapping[str, Any]) -> str | None:
         value = node.get(field)
         if isinstance(value, dict):
             value = value.get("type") or value.get("name") or value.get("code")
-        if isinstance(value, int) and not isinstance(value, bool) and field == "errorcode":
+        if field == "errorcode" and re.fullmatch(r"[1-9]\d{2}", str(value)):
             return str(value)
         if not isinstance(value, str) or not value.strip():
             continue
         if found := _NAME.search(value):
             return found[1][-80:]
+        if _TIMED_OUT.search(value):
+            return "Timeout"
         if field not in ("errormessage", "cause", "reason", "failurereason") and _CODE.fullmatch(value.strip()):
             return value.strip()
     return None
