@@ -1,0 +1,171 @@
+"""The ETL pipeline's incidents (rows E1 to E6): S3 -> EventBridge -> Step Functions -> Lambda -> DynamoDB and S3."""
+
+from __future__ import annotations
+
+import json
+
+from scene import Scene
+
+from monitor.demo.world import INGEST, MACHINE, MACHINE_NAME, PROCESSED, RAW, RULE, TABLE, World, pattern
+
+
+async def etl(scene: Scene) -> World:
+    """The runbook's pipeline, healthy."""
+    world = await scene.stack.enter_async_context(World(scene.url))
+    await world.build()
+    return world
+
+
+# --- E1 ---------------------------------------------------------------------------------------------------------------
+
+
+async def throttles(scene: Scene, count: float, **more: str) -> None:
+    """`count` throttles of the ingest function a minute, with the traffic that causes them."""
+    names = {"FunctionName": INGEST}
+    await scene.meter("AWS/Lambda", "Throttles", count, **more, **names)
+    await scene.meter("AWS/Lambda", "Invocations", 600, **more, **names)
+    await scene.meter("AWS/Lambda", "ConcurrentExecutions", 100 if count else 60, **more, **names)
+
+
+async def test_e1_throttled_function_gets_more_concurrency_and_gives_it_back(stage):
+    """Throttles for five minutes raise the reserved concurrency 100 -> 200; ten calm minutes give back the 100."""
+    scene = await stage("etl", breakers=["ingest-throttling"])
+    world = await etl(scene)
+    await throttles(scene, 0, since="10m")
+    await scene.begin()
+
+    await throttles(scene, 12)
+    await scene.until(breaker="open", within="15m")
+    assert await world.reserved() == 200
+    assert [r.params for r in await scene.requests()] == [{"ReservedConcurrentExecutions": 200}]
+
+    await throttles(scene, 0)
+    await scene.advance("20m")
+    assert scene.breaker().state == "open"  # a person has to look before it goes back
+    await scene.reset()
+    await scene.until(breaker="closed", within="30m")
+    assert await world.reserved() == 100
+    await scene.advance("10m")
+    assert scene.level("ingest-throttles", "throttled") == "ok"
+
+
+# --- E2 ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_e2_stuck_executions_are_stopped_and_run_again_once(stage):
+    """An hour without progress: stopped with a cause, started once more with the same input, closed when those end."""
+    scene = await stage("etl", breakers=["stuck-execution"])
+    world = await etl(scene)
+    machines = await scene.aws("stepfunctions")
+    given = [json.dumps({"detail": {"object": {"key": f"incoming/hung-{n}.csv"}}}) for n in range(2)]
+    hung = [
+        (await machines.start_execution(stateMachineArn=MACHINE, name=f"hung-{n}", input=text))["executionArn"]
+        for n, text in enumerate(given)
+    ]
+    await scene.side.post("executions/enter", arn=hung, state="Transform")
+    await scene.begin()
+
+    await scene.advance("20m")
+    assert scene.level("stuck-executions", "oldest") == "warning"
+    await scene.until(breaker="open", within="1h")
+    assert scene.clock.tick() > 3600
+    for arn in hung:
+        stopped = await machines.describe_execution(executionArn=arn)
+        assert (stopped["status"], stopped["error"]) == ("ABORTED", "ExecutionTimeout")
+    running = (await machines.list_executions(stateMachineArn=MACHINE, statusFilter="RUNNING"))["executions"]
+    assert all(one["name"].startswith("retry-") for one in running)
+    reruns = [await machines.describe_execution(executionArn=one["executionArn"]) for one in running]
+    assert sorted(one["input"] for one in reruns) == given
+
+    await finish(scene, world, [one["executionArn"] for one in running])
+    await scene.until(breaker="closed", within="1h")
+    assert (await world.executions())["total"] == 4  # no rerun of a rerun
+    await scene.advance("2m")
+    assert scene.level("stuck-executions") == "ok"
+
+
+async def finish(scene: Scene, world: World, arns: list[str]) -> None:
+    """The executions succeed: an object each in the processed bucket, a row each in the table."""
+    s3, tables = await scene.aws("s3"), await scene.aws("dynamodb")
+    for arn in arns:
+        name = arn.rsplit(":", 1)[-1]
+        await s3.put_object(Bucket=PROCESSED, Key=f"{name}.parquet", Body=b"parquet")
+        await tables.put_item(TableName=TABLE, Item={"key": {"S": name}})
+    await world.side.post("executions/finish", arn=arns)
+
+
+# --- E3 ---------------------------------------------------------------------------------------------------------------
+
+
+class Loop:
+    """Every execution writes two objects after a while; a rule that takes the processed bucket feeds on them."""
+
+    GENERATION = 10.0
+    MOST = 400  # executions that still write: beyond the trip they would prove nothing
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._seen = 0
+        self._writing: list[tuple[float, str]] = []
+
+    async def go_on(self) -> None:
+        """Write what is due by now; most executions end when they have written."""
+        scene, s3 = self._scene, await self._scene.aws("s3")
+        told = await scene.side.get("executions", state_machine=MACHINE_NAME, arns="1", skip=str(self._seen))
+        self._seen += len(told["arns"])
+        now = scene.clock.tick()
+        if self._seen < self.MOST:
+            self._writing += [(now + self.GENERATION, arn) for arn in told["arns"]]
+        due = [arn for at, arn in self._writing if at <= now]
+        self._writing = [pair for pair in self._writing if pair[0] > now]
+        for arn in due:
+            for part in range(2):
+                await s3.put_object(Bucket=PROCESSED, Key=f"{arn[-36:]}/{part}.parquet", Body=b"p")
+        await scene.side.post("executions/finish", arn=due[: len(due) * 3 // 4] or ["none"])
+
+
+async def test_e3_event_loop_is_cut_before_it_is_drained_and_let_back_by_a_person(stage):
+    """A rule that takes its own outputs: cut within two minutes, drained after five, back with a tested pattern."""
+    scene = await stage("etl", breakers=["s3-event-loop"], RATE_INTERVAL="10s", step=10)
+    world = await etl(scene)
+    events, s3 = await scene.aws("events"), await scene.aws("s3")
+    await scene.begin()
+    await events.put_rule(Name=RULE, EventPattern=json.dumps(pattern(RAW, PROCESSED)), State="ENABLED")
+    for number in range(15):
+        await s3.put_object(Bucket=RAW, Key=f"incoming/{number}.csv", Body=b"a")
+    scene.play(Loop(scene).go_on)
+
+    await scene.until(breaker="tripping", within="2m")
+    began = scene.clock.now()
+    assert await world.rule_state() == "DISABLED"
+    assert (await world.executions())["RUNNING"] > 0
+    await scene.until(breaker="open", within="15m")
+    assert (await world.executions())["RUNNING"] == 0
+    asked = await scene.requests()
+    assert asked[0].name == "events:DisableRule"
+    stops = [one.at for one in asked if one.name == "stepfunctions:StopExecution"]
+    assert stops
+    assert (min(stops) - began).total_seconds() >= 290  # what was in flight had its five minutes
+
+    await scene.reset()
+    await scene.until(lambda: scene.breaker().approval is not None, within="1m")
+    await correct(scene)
+    await scene.approve()
+    await scene.until(breaker="closed", within="30m")
+    assert await world.rule_state() == "ENABLED"
+    before = (await world.executions())["total"]
+    await s3.put_object(Bucket=PROCESSED, Key="late.parquet", Body=b"p")
+    assert (await world.executions())["total"] == before
+    await s3.put_object(Bucket=RAW, Key="incoming/new.csv", Body=b"a")
+    assert (await world.executions())["total"] == before + 1
+
+
+async def correct(scene: Scene) -> None:
+    """The runbook's correction done right: tested, and written without enabling the rule."""
+    events, fixed = await scene.aws("events"), json.dumps(pattern(RAW))
+    event = {
+        "id": "1", "account": "1", "time": "2026-03-04T12:00:00Z", "region": "us-east-1", "resources": [],
+        "source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {"name": PROCESSED}},
+    }  # fmt: skip
+    assert not (await events.test_event_pattern(EventPattern=fixed, Event=json.dumps(event)))["Result"]
+    await events.put_rule(Name=RULE, EventPattern=fixed, State="DISABLED")
