@@ -1,22 +1,36 @@
 """What tripswitch can do to AWS: one module per action, each with an `ACTION`; this list is all the product knows.
 
 Beside them stand what several share (`readback`, `crew`, `rule_state`) or what an action is made of (`drain`,
-`executions`, `reruns`; `move_task`, `hand_redrive`; `call_params`). Gates, claims, journal and retries are the
-engine's: nothing here asks whether it may run.
+`executions`, `reruns`; `move_task`, `hand_redrive`; `call_params`; `alias`, `function_settings`, `transition`; `table`;
+`once`, `windows`). Gates, claims, journal and retries are the engine's: nothing here asks whether it may run.
 """
 
 from typing import Any
 
 from monitor.actions import (
+    autoscale_table,
     aws_call,
+    backfill,
+    backup_table,
+    canary,
     disable_rule,
     enable_rule,
+    invoke,
     notify,
     redrive_queue,
+    reprocess_objects,
+    rollback_alias,
     sample_dlq,
+    scale_event_source,
+    scale_table,
+    set_billing_mode,
+    set_environment,
     set_event_source,
     set_lambda_concurrency,
+    set_memory,
     set_parameter,
+    set_provisioned_concurrency,
+    set_schedule,
     stop_executions,
 )
 from monitor.plugin import Action
@@ -32,6 +46,20 @@ ACTIONS: tuple[Action[Any], ...] = (
     redrive_queue.ACTION,
     sample_dlq.ACTION,
     set_parameter.ACTION,
+    set_schedule.ACTION,
+    rollback_alias.ACTION,
+    set_environment.ACTION,
+    set_memory.ACTION,
+    set_provisioned_concurrency.ACTION,
+    scale_event_source.ACTION,
+    scale_table.ACTION,
+    set_billing_mode.ACTION,
+    autoscale_table.ACTION,
+    backup_table.ACTION,
+    invoke.ACTION,
+    backfill.ACTION,
+    reprocess_objects.ACTION,
+    canary.ACTION,
     notify.ACTION,
     aws_call.ACTION,
 )
