@@ -149,7 +149,12 @@ async def probe(params: Probe, ctx: ProbeContext) -> Sequence[Observation]:
 
     async def url(target: Target) -> Answer:
         seen = await ask(target.place, question)
-        return Answer(seen.why, seen.seconds, days_left(seen.certificate, ctx.now))
+        if target.place.startswith("http:"):
+            return Answer(seen.why, seen.seconds)
+        # An answered connection is given up before its certificate can be asked for: shake hands once more.
+        parts = urlsplit(target.place)
+        certificate = await _connect(f"{parts.hostname}:{parts.port or 443}", question.trust)
+        return Answer(seen.why, seen.seconds, days_left(certificate, ctx.now))
 
     async def tcp(target: Target) -> Answer:
         await _connect(target.place, None)
@@ -274,7 +279,7 @@ CHECK: Check[Probe] = Check(
         "tls_days": SignalSpec(warning=Bound(below=21), critical=Bound(below=7)),
     },
     permissions=(),
-    cost="One connection per target and run; no AWS call.",
+    cost="One connection per target and run, two for https; no AWS call.",
     example="""\
 upstream:
   kind: probe

@@ -47,7 +47,6 @@ class Seen:
 
     why: str
     seconds: float
-    certificate: Mapping[str, object] | None
 
 
 async def ask(url: str, question: Question) -> Seen:
@@ -65,14 +64,13 @@ async def ask(url: str, question: Question) -> Seen:
                 async with session.request(
                     question.method, url, headers=dict(question.headers), allow_redirects=False
                 ) as answer:
-                    certificate = _certificate(answer)
                     following = _following(url, answer) if question.follow else None
                     if following is None:
                         body = await _body(answer, question.max_body)
                         why = unexpected(answer.status, *body, question.expected)
-                        return Seen(why, loop.time() - began, certificate)
+                        return Seen(why, loop.time() - began)
                     url = following
-            return Seen(f"more than {MOST_REDIRECTS} redirects", loop.time() - began, certificate)
+            return Seen(f"more than {MOST_REDIRECTS} redirects", loop.time() - began)
     except aiohttp.ClientConnectorCertificateError as error:
         raise error.certificate_error from None
     except aiohttp.ClientConnectorSSLError as error:
@@ -81,14 +79,6 @@ async def ask(url: str, question: Question) -> Seen:
         raise error.os_error from None
     except aiohttp.ClientError as error:
         raise ConnectionError(f"the answer broke off ({type(error).__name__})") from None
-
-
-def _certificate(answer: aiohttp.ClientResponse) -> Mapping[str, object] | None:
-    connection = answer.connection
-    transport = connection.transport if connection is not None else None
-    tls = transport.get_extra_info("ssl_object") if transport is not None else None
-    found: Mapping[str, object] | None = tls.getpeercert() if tls is not None else None
-    return found
 
 
 def _following(url: str, answer: aiohttp.ClientResponse) -> str | None:
