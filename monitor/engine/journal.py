@@ -50,9 +50,18 @@ class Ledger:
         return [entry for key, entry in sorted(self.entries.items()) if key.startswith(prefix)]
 
     def undoable(self) -> list[Entry]:
-        """Entries with an effect of ours to take back, last first (by when each was intended, not by its name)."""
+        """Entries with an effect of ours to take back, last first: by round and step of this trip, older trips last."""
         ours = [entry for entry in self.entries.values() if entry.undoable]
-        return sorted(ours, key=lambda entry: (entry.at or LONG_AGO, entry.key), reverse=True)
+        return sorted(ours, key=self._made, reverse=True)
+
+    def _made(self, entry: Entry) -> tuple[int, int, datetime, str]:
+        """When it was made, by the playbook's order where that is known: a clock may be set back in between."""
+        trip, at = self.record.trip, entry.at or LONG_AGO
+        if trip is None or not entry.key.startswith(f"{self.record.key}/{trip.id}/"):
+            return 0, 0, at, entry.key
+        steps = [step.id for step in (*trip.spec.on_trip, *(trip.spec.recover.steps or ()))]
+        place = steps.index(entry.step) if entry.step in steps else -1
+        return int(entry.key.split("/")[3]), place, at, entry.key
 
     def of_trip(self, trip: str) -> list[Entry]:
         """The entries of one trip, every round; those of older trips are abandoned ones that stay listed."""

@@ -25,11 +25,11 @@ from monitor.core.spec import (
     StepSpec,
     Term,
 )
+from monitor.core.view import BreakerView, Outcome
 from monitor.engine.engine import Engine, EngineSettings, Outside
 from monitor.engine.scheduler import Pace
 from monitor.engine.supervisor import Supervisor
 from monitor.engine.surface import EngineSurface
-from monitor.core.view import BreakerView, Outcome
 from monitor.plugin import (
     Action,
     ActionContext,
@@ -203,7 +203,9 @@ class DrainParams(Params):
 
 
 def _set_plan(params: SetParams, now: Any) -> Change:
-    return Change("cut", params.name, params.value, f"set {params.name} to {params.value}", params.model_dump(), "value")
+    return Change(
+        "cut", params.name, params.value, f"set {params.name} to {params.value}", params.model_dump(), "value"
+    )
 
 
 async def _capture(change: Change, ctx: ActionContext) -> Json:
