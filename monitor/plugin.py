@@ -422,6 +422,16 @@ class Action(Generic[P]):
     expand: Callable[[P, datetime, Reads], Awaitable[Sequence[Change]]] | None = None
     #: The parameter that a number among a `ramp`'s `steps` stands for.
     amount_field: str | None = None
+    #: While it is in force nothing comes in from the resource: its undo leaves a data gap in the incident.
+    cuts_source: bool = False
+    #: Where that depends on the parameters.
+    cuts_of: Callable[[Change], bool] | None = None
+    #: What to propose for the window that was missed; empty: nothing is lost.
+    backfill: str = ""
+
+    def cuts(self, change: Change) -> bool:
+        """Whether this change keeps a source from bringing anything in."""
+        return self.cuts_source if self.cuts_of is None else self.cuts_of(change)
 
 
 @dataclass(frozen=True, slots=True)

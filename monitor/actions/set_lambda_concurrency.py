@@ -135,4 +135,7 @@ ACTION = Action(
     restrictive=strictest,
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    amount_field="reserved",
+    cuts_of=lambda change: change.wanted == 0,
+    backfill="repeat the direct calls that failed; asynchronous ones are retried by AWS for 6 h, queues keep theirs",
 )

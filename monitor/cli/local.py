@@ -184,10 +184,16 @@ def narrowed(loaded: Loaded, breaker: str) -> Loaded:
         die(f"these files have no breaker {breaker}; they have: {known}", EXIT_USAGE)
     spec = pipeline.breakers[breaker.split("/", 1)[1]]
     steps: tuple[StepSpec, ...] = (*spec.on_trip, *(spec.recover.steps or ()))
-    wanted = {*checks_of(spec.condition), *(str(s.params.get("check")) for s in steps if s.verb == "verify")}
+    wanted = {*checks_of(spec.condition), *(name for step in steps for name in _verified(step))}
     checks = {name: check for name, check in pipeline.checks.items() if name in wanted}
     only: Pipeline = replace(pipeline, checks=checks, breakers={spec.name: spec})
     return replace(loaded, pipelines=(only,))
+
+
+def _verified(step: StepSpec) -> list[str]:
+    """The checks that a step waits for."""
+    inner = step.params.get("verify") if step.verb == "ramp" else step.params if step.verb == "verify" else None
+    return [str(inner["check"])] if isinstance(inner, Mapping) else []
 
 
 class OneBreaker:

@@ -88,6 +88,7 @@ def _recovery(
     if steps == []:
         document.report.add((*path, "steps"), "an empty recovery undoes nothing", "leave it out to undo everything")
         return False, None
+    book.recovering = True
     found = read_steps(steps, (*path, "steps"), book, document)
     return found is not None, found
 

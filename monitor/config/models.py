@@ -186,6 +186,9 @@ class ChannelSection(Section):
 
     url: Annotated[Text, AfterValidator(_channel)] = Field(description="A secret reference or an Apprise URL.")
     min_severity: Severity = Field(default=Severity.SEV4, description="Only incidents at least this severe.")
+    events: tuple[Literal["alert", "update", "resolved"], ...] | None = Field(
+        default=None, min_length=1, description="Only these notices; left out: all."
+    )
 
 
 class MatchersSection(Section):
@@ -229,6 +232,16 @@ class VerifySection(Section):
     level: Literal["ok", "warning"] = Field(default="ok", description="This level or better.")
     hold: Duration = Field(default=timedelta(0), alias="for", description="For this long.")
     within: Span | None = Field(default=None, description="Fails when this passes first.")
+
+
+class RampSection(Section):
+    """Lets a property back up rung by rung, beside the action that sets it."""
+
+    steps: list[Any] = Field(
+        min_length=1, max_length=50, description="Rungs, in order: numbers, or parameters of the action. Then: undo."
+    )
+    every: Span = Field(description="How long each rung is watched.")
+    verify: Any = Field(default=None, description="The check that must be well before the next rung.")
 
 
 class ApproveSection(Section):

@@ -22,6 +22,7 @@ from monitor.config.models import (
     DefaultsSection,
     KillSwitchSection,
     MaintenanceSection,
+    RampSection,
     Section,
     SignalSection,
     StepSection,
@@ -41,6 +42,7 @@ _SECTIONS: dict[str, type[Section]] = {
     "kill_switch": KillSwitchSection,
     "term": TermSection,
     "verify": VerifySection,
+    "ramp": RampSection,
     "approve": ApproveSection,
     "clear": ClearSection,
     "bound": BoundSection,
@@ -203,11 +205,13 @@ def _step(registry: Registry, definitions: Schema) -> Schema:
         properties[name] = {"description": _about(action), "anyOf": [{"$ref": f"#/definitions/action.{name}"}]}
         if not definitions[f"action.{name}"].get("required"):
             properties[name]["anyOf"].append({"type": "null"})
-    verbs = [*properties, "wait", "verify", "undo"]
+    definitions["ramp"] = _ramp(definitions, registry)
+    verbs = [*properties, "wait", "verify", "undo", "ramp"]
     names = {"type": "string", "minLength": 1}
     properties |= {
         "wait": {"description": "Wait this long.", **_ref("duration")},
         "verify": {"description": "Wait until a check is well.", **_ref("verify")},
+        "ramp": {"description": "Recovery: let a property back up rung by rung, then undo.", **_ref("ramp")},
         "undo": {
             "description": "Undo the receipts of these steps or actions, last first.",
             "anyOf": [names, {"type": "array", "items": names, "minItems": 1}],
@@ -228,6 +232,16 @@ def _step(registry: Registry, definitions: Schema) -> Schema:
     }
     beside = [{"required": [verb], "properties": {"approve": {"type": ["string", "null"]}}} for verb in verbs]
     return {"type": "object", "properties": properties, "additionalProperties": False, "oneOf": [*beside, alone]}
+
+
+def _ramp(definitions: Schema, registry: Registry) -> Schema:
+    """Exactly one action that can be undone, beside the rungs; its parameters are those that no rung gives."""
+    ramp: Schema = definitions["ramp"]
+    ramp["properties"]["verify"] = {"description": "What must be well before the next rung.", **_ref("verify")}
+    fit = sorted(name for name, action in registry.actions.items() if action.undo is not None)
+    ramp["properties"] |= {name: {"type": ["object", "null"]} for name in fit}
+    ramp["oneOf"] = [{"required": [name]} for name in fit]
+    return ramp
 
 
 def _about(action: Action[Any]) -> str:

@@ -16,14 +16,14 @@ from monitor.config.models import ApproveSection, StepSection, VerifySection
 from monitor.config.operations import tell_operations
 from monitor.config.placeholders import TARGETS, with_dummies
 from monitor.config.problems import KeyPath, did_you_mean, one_of
+from monitor.config.ramps import read_ramp
 from monitor.config.validation import shape, validate
 from monitor.core.durations import format_duration, parse_duration
 from monitor.core.model import Json
 from monitor.core.spec import Condition, StepSpec
 from monitor.plugin import Action, OperationValidator, Registry
 
-BUILT_IN = ("wait", "verify", "approve", "undo")
-LATER = ("ramp", "canary")
+BUILT_IN = ("wait", "verify", "approve", "undo", "ramp")
 SIBLINGS = tuple(StepSection.model_fields)
 
 
@@ -40,6 +40,8 @@ class Playbook:
     acted: list[tuple[str, str]] = field(default_factory=list)
     #: Some step of `on_trip` is broken, so that `undo` may mean it.
     unsure: bool = False
+    #: The steps being read are those of `recover`.
+    recovering: bool = False
 
 
 def read_steps(data: Json, path: KeyPath, book: Playbook, document: Document) -> tuple[StepSpec, ...] | None:
@@ -104,10 +106,7 @@ def _verb(given: Mapping[str, Json], path: KeyPath, registry: Registry, document
         return None
     strangers = [key for key in given if key not in SIBLINGS]
     for key in strangers:
-        if key in LATER:
-            document.report.add((*path, key), f"'{key}' is not supported yet in this version")
-        else:
-            document.report.unknown((*path, key), "action", key, known)
+        document.report.unknown((*path, key), "action", key, known)
     if not strangers:
         document.report.add(path, "says nothing to do", one_of(known))
     return None
@@ -143,6 +142,8 @@ def _params(
         return _verify(data, at, book, document)
     if verb == "approve":
         return _approve(data, at, document)
+    if verb == "ramp":
+        return _ramp(data, at, book, document)
     return _undo(data, at, book, document)
 
 
@@ -251,6 +252,22 @@ def _approve(data: Json, path: KeyPath, document: Document) -> Mapping[str, Json
     if section.message is not None:
         params["message"] = section.message
     return params
+
+
+def _ramp(data: Json, path: KeyPath, book: Playbook, document: Document) -> Mapping[str, Json] | None:
+    if not book.recovering:
+        document.report.add(path, "belongs to recover.steps: it ends by undoing", "on_trip sets one value")
+        return None
+    return read_ramp(
+        data,
+        path,
+        book.registry,
+        document,
+        (
+            lambda action, given, at: _action(action, given, at, book, document),
+            lambda given, at: _verify(given, at, book, document),
+        ),
+    )
 
 
 def _undo(data: Json, path: KeyPath, book: Playbook, document: Document) -> Mapping[str, Json] | None:

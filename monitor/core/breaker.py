@@ -59,6 +59,8 @@ class StepState:
     planned: bool = False
     #: Set while a person's yes is awaited: the hash that an approval must name.
     plan: str | None = None
+    #: Of a ramp: the rung that is in force or comes next.
+    rung: int = 0
 
     @property
     def ended(self) -> bool:

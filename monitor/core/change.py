@@ -88,6 +88,8 @@ class Entry:
     ambiguous: bool = False
     #: While open: the live value that differs from ours was already reported.
     drift_reported: bool = False
+    #: The step's verb; another one than the change's action where the step expanded into several changes.
+    verb: str = ""
 
     @property
     def undoable(self) -> bool:

@@ -191,7 +191,7 @@ class Changes:
             ours = entry.receipt or Receipt(entry.change, entry.prior, entry.effective, changed=True)
             await action.undo(replace(ours, prior=entry.restore, applied=live), ctx)
             phase = Phase.UNDONE
-        detail = _drift("restore", entry) if phase is Phase.DRIFT else _restored(entry)
+        detail = _drift("restore", entry) if phase is Phase.DRIFT else _restored(entry, claim)
         assert entry.claim is not None
         return await self._left(replace(ctx.entry, phase=phase, detail=detail, reason=None), entry.claim)
 
@@ -245,6 +245,6 @@ def _drift(verb: str, entry: Entry) -> str:
     )
 
 
-def _restored(entry: Entry) -> str:
+def _restored(entry: Entry, claim: Claim) -> str:
     value = "unset" if entry.restore is None else entry.restore
-    return f"{entry.change.property} is {value} again"
+    return f"{entry.change.property} is {value} " + ("now, as others hold it" if claim.wanted() else "again")

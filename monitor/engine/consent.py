@@ -15,6 +15,9 @@ from monitor.core.change import Entry, Phase
 from monitor.core.model import Json, Mode, Risk
 from monitor.engine.journal import Ledger
 
+#: Verbs that put things back: a yes to the trip is one to them.
+BACK = ("undo", "ramp")
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -52,7 +55,7 @@ def named(step: StepState) -> list[Json]:
 def names(step: StepState, entry: Entry) -> bool:
     """Whether the undo step means this entry: by its step's id, by its action, or by meaning everything."""
     those = named(step)
-    return "*" in those or entry.step in those or entry.change.action in those
+    return "*" in those or not {entry.step, entry.verb, entry.change.action}.isdisjoint(map(str, those))
 
 
 def is_capped(entry: Entry) -> bool:
@@ -88,6 +91,11 @@ def _needed(record: Breaker, trip: Trip, step: StepState, risk: Risk) -> str | N
         return "this step asks for a person's yes"
     if risk is Risk.DESTRUCTIVE:
         return "a destructive step needs a person's yes"
-    if trip.spec.mode is Mode.APPROVE and risk is not Risk.NOTIFY and step.spec.verb != "undo" and not record.resetting:
+    if (
+        trip.spec.mode is Mode.APPROVE
+        and risk is not Risk.NOTIFY
+        and step.spec.verb not in BACK
+        and not record.resetting
+    ):
         return "mode is approve"
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from monitor.core.change import Change, Entry
 from monitor.core.codec import encode
 from monitor.core.model import Json, Reason, Risk
 from monitor.core.spec import BreakerSpec, StepSpec
-from monitor.plugin import Action, ActionError, Params, Registry
+from monitor.plugin import Action, ActionError, Params, Reads, Registry
 
 TARGETS = "${trip.targets}"
 UNKNOWN_TARGETS = "whatever breaches"
@@ -53,8 +54,21 @@ def changes_of(
     return [action.plan(params, now) for params in params_of(action, step, trip, uncapped)]
 
 
+async def expanded(registry: Registry, step: StepSpec, trip: Trip, now: datetime, reads: Reads) -> list[Change]:
+    """Like `changes_of`, where only AWS knows which resources are meant. Raises ActionError, ProbeError."""
+    action = registry.actions.get(step.verb)
+    if action is None or action.expand is None:
+        return changes_of(registry, step, trip, now)
+    found: list[Change] = []
+    for params in params_of(action, step, trip):
+        found += await action.expand(params, now, reads)
+    return found
+
+
 def risk_of(registry: Registry, step: StepSpec, trip: Trip) -> Risk:
     """The step's risk; a step that can't be read any more counts as destructive."""
+    if step.verb == "ramp":
+        return max((risk_of(registry, rung, trip) for rung in rungs_of(step)), key=list(Risk).index)
     action = registry.actions.get(step.verb)
     if action is None:
         return Risk.REVERSIBLE if step.verb in ("undo", "wait", "verify", "approve") else Risk.DESTRUCTIVE
@@ -68,10 +82,25 @@ def risk_of(registry: Registry, step: StepSpec, trip: Trip) -> Risk:
     return max(risks, key=order.index, default=action.risk)
 
 
+def rungs_of(step: StepSpec) -> list[StepSpec]:
+    """A ramp's rungs as steps of its action: each rung's parameters over the common ones."""
+    given = step.params
+    common, rungs, amount = given.get("params"), given.get("steps"), str(given.get("amount"))
+    assert isinstance(common, Mapping), "config wrote it"
+    assert isinstance(rungs, (list, tuple)), "config wrote them"
+    return [
+        replace(step, verb=str(given["action"]), params={**common, **(r if isinstance(r, Mapping) else {amount: r})})
+        for r in rungs
+    ]
+
+
 def entries_of(changes: list[Change], trip: Trip, step: StepSpec, first: int = 0) -> list[Entry]:
     """Journal entries for `changes`, numbered from `first`."""
     base = f"{trip.spec.key}/{trip.id}/{trip.round}/{step.id}"
-    return [Entry(key=f"{base}/{first + n:04d}", step=step.id, change=change) for n, change in enumerate(changes)]
+    return [
+        Entry(key=f"{base}/{first + n:04d}", step=step.id, change=change, verb=step.verb)
+        for n, change in enumerate(changes)
+    ]
 
 
 def describe_step(registry: Registry, step: StepSpec, trip: Trip | None, now: datetime) -> str:
@@ -83,6 +112,9 @@ def describe_step(registry: Registry, step: StepSpec, trip: Trip | None, now: da
         return f"verify {p.get('check')} is {p.get('level', 'ok')} for {p.get('for', '0s')}"
     if step.verb == "approve":
         return f"wait for a person: {step.params.get('message') or 'approve'}"
+    if step.verb == "ramp":
+        rungs = " -> ".join(str(rung) for rung in _listed(step.params.get("steps")))
+        return f"ramp {step.params.get('action')} {rungs} -> what it was, {step.params.get('every')} each"
     if step.verb == "undo":
         return "undo " + ", ".join(str(name) for name in _undone(step))
     if trip is None or (not trip.targets and TARGETS in str(encode(step.params))):
@@ -104,6 +136,10 @@ def rehearse(registry: Registry, spec: BreakerSpec, now: datetime) -> tuple[str,
         # An action that can't plan for a stand-in (it wants a real id) is named only.
         lines.append(step.verb if line.startswith(f"{step.verb}: ") else line)
     return tuple(lines)
+
+
+def _listed(value: Json) -> list[Json]:
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def _undone(step: StepSpec) -> list[Json]:

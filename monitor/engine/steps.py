@@ -27,7 +27,9 @@ from monitor.engine.consent import is_capped, named, names, question
 from monitor.engine.gates import Hold
 from monitor.engine.journal import Ledger
 from monitor.engine.permits import Permits
+from monitor.engine.ramp import Ramp, Stage
 from monitor.engine.services import Services
+from monitor.engine.sources import gap_of
 from monitor.plugin import ActionError, Held, ProbeError
 
 log = structlog.get_logger(__name__)
@@ -61,6 +63,9 @@ class Steps:
         self._permits = permits
         self._report = report  # (event, text): timeline, feed and notices
         self.progress: dict[str, Progress] = {}
+        self._ramp = Ramp(
+            services, ledger, Stage(self._put, self._held, self._hold, self._run, self._acting, self._done, report)
+        )
 
     async def play(self, index: int) -> float | None:
         """Seconds until there is more to do (0: at once; None: only a wake-up brings news)."""
@@ -101,6 +106,7 @@ class Steps:
                 left = replace(entry, phase=Phase.ABANDONED, detail="no recovery step undoes it: still in force")
                 await self._services.journal.save(self._ledger, entries=[left])
                 self._report("action.left_in_force", f"{entry.change.summary}: no recovery step undoes it")
+                self._note_gap(left)
 
     @property
     def _record(self) -> Breaker:
@@ -121,8 +127,9 @@ class Steps:
     async def _done(self, index: int, step: StepState, detail: str, phase: StepPhase = StepPhase.DONE) -> float:
         step = replace(step, phase=phase, detail=detail, gate=None, reason=None, until=None, plan=None)
         await self._put(index, step)
-        acted = phase is StepPhase.DONE and step.spec.verb in self._services.registry.actions
-        event = "action.settled" if acted else "step.done" if phase is StepPhase.DONE else "step.planned"
+        if phase is StepPhase.DONE and self._ledger.of_step(self._trip.id, self._trip.round, step.spec.id):
+            return 0.0  # its actions have said so, one by one
+        event = "step.done" if phase is StepPhase.DONE else "step.planned"
         self._report(event, f"{step.spec.verb}: {detail}")
         return 0.0
 
@@ -193,6 +200,8 @@ class Steps:
         undo = step.spec.verb == "undo"
         try:
             risk = Risk.REVERSIBLE if undo else planning.risk_of(self._services.registry, step.spec, self._trip)
+            if step.spec.verb == "ramp":
+                return await self._ramp.play(index, step, risk)
             if not undo and not step.planned:
                 step = await self._plan(index, step)
             if self._trip.shadow:
@@ -240,7 +249,8 @@ class Steps:
 
     async def _plan(self, index: int, step: StepState) -> StepState:
         """Journal what the step will do, once: a resumed step never plans for other targets."""
-        changes = planning.changes_of(self._services.registry, step.spec, self._trip, self._services.clock.now())
+        services, reads = self._services, self._services.cloud.reads(self._aws_spec())
+        changes = await planning.expanded(services.registry, step.spec, self._trip, services.clock.now(), reads)
         entries = planning.entries_of(changes, self._trip, step.spec)
         step = replace(step, planned=True)
         await self._services.journal.save(self._ledger, self._record.with_step(index, step), entries=entries)
@@ -285,11 +295,8 @@ class Steps:
 
     async def _run(self, entry: Entry, step: StepState, risk: Risk, *, undo: bool) -> None:
         services, record = self._services, self._record
-        aws_spec = self._aws_spec()
-        account, region = await services.cloud.identity(aws_spec)
-        changes = Changes(services, self._ledger, Place(account, region))
-        aws = services.cloud.writes(aws_spec, self._permits.guard(risk))
-        ctx = Acting(services, self._ledger, entry, aws, Watch(self._permits.interrupted, self.progress))
+        account, region = await services.cloud.identity(self._aws_spec())
+        changes, ctx = Changes(services, self._ledger, Place(account, region)), self._acting(entry, risk)
         tick = services.clock.tick()
 
         def count(reason: Reason | None) -> None:
@@ -308,8 +315,14 @@ class Steps:
         self._tell(after, undo=undo)
         await self._go_on_capped(after, step)
 
+    def _acting(self, entry: Entry, risk: Risk) -> Acting:
+        aws = self._services.cloud.writes(self._aws_spec(), self._permits.guard(risk))
+        return Acting(self._services, self._ledger, entry, aws, Watch(self._permits.interrupted, self.progress))
+
     def _tell(self, entry: Entry, *, undo: bool) -> None:
         change = entry.change
+        if undo:
+            self._note_gap(entry)
         if entry.phase is Phase.DRIFT:
             self._report("action.drifted", entry.detail)
         elif undo:
@@ -324,14 +337,19 @@ class Steps:
                 "action.source_not_cut", f"{change.summary}: new executions keep starting, the source is not cut"
             )
 
+    def _note_gap(self, entry: Entry) -> None:
+        """A source that was cut and is back (or is left cut) missed a window."""
+        gap = gap_of(self._services.registry, entry, self._services.clock.now())
+        if gap is not None:
+            self._services.incidents.missed(self._trip.incident, self._record.pipeline, gap)
+
     async def _go_on_capped(self, entry: Entry, step: StepState) -> None:
         """A process that stopped at `max_targets` gets a second, uncapped entry; a person must approve it."""
         action = self._services.registry.actions[entry.change.action]
         if "limit" not in action.params.model_fields or not is_capped(entry) or step.spec.params.get("limit"):
             return  # a limit of the step's own is its whole job
-        changes = planning.changes_of(
-            self._services.registry, step.spec, self._trip, self._services.clock.now(), uncapped=True
-        )
+        now = self._services.clock.now()
+        changes = planning.changes_of(self._services.registry, step.spec, self._trip, now, uncapped=True)
         entries = planning.entries_of(changes, self._trip, step.spec, first=1)
         fresh = [one for one in entries if one.key not in self._ledger.entries]
         await self._services.journal.save(self._ledger, entries=fresh)

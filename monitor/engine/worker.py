@@ -25,6 +25,7 @@ from monitor.engine.journal import Ledger
 from monitor.engine.judging import Judge, targets_of
 from monitor.engine.mailbox import Mailbox, Order
 from monitor.engine.permits import Permits
+from monitor.engine.ramp import is_climbing, is_set_anew
 from monitor.engine.services import Services
 from monitor.engine.steps import Steps
 from monitor.plugin import ProbeError
@@ -234,9 +235,9 @@ class Worker:
             await self._relapsed(relapse)
             return 0.0
         if index is not None:
-            pause = await self.steps.play(index)
+            before, pause = record.steps[index], await self.steps.play(index)
             step = self.record.steps[index]
-            if step.ended and self._lets_back_in(step.spec):
+            if is_set_anew(before, step) or (step.ended and self._lets_back_in(step.spec)):
                 self._fresh_eyes()
             return pause
         trip = record.trip
@@ -318,7 +319,7 @@ class Worker:
         """Whether something was taken back: before, what is seen is still the trip's own breach, no relapse."""
         record = self.record
         return record.trial_from is not None or any(
-            step.ended and self._lets_back_in(step.spec) for step in record.steps
+            is_climbing(step) or (step.ended and self._lets_back_in(step.spec)) for step in record.steps
         )
 
     def _fresh_eyes(self) -> None:
@@ -374,8 +375,8 @@ LOUD = frozenset(
 )
 
 
-#: Logged and streamed, but the timeline says it already: as the incident's first line, or as the action's own.
-SAID_ELSEWHERE = frozenset({"breaker.tripped", "action.settled"})
+#: Logged and streamed, but the timeline says it already: as the incident's first line.
+SAID_ELSEWHERE = frozenset({"breaker.tripped"})
 
 
 def _trip_id(spec: BreakerSpec, now: datetime) -> str:
