@@ -43,6 +43,8 @@ class Call:
     region: str
     protocol: str
     body: bytes
+    #: Of an Invoke: `Event`, `RequestResponse`, `DryRun` (a header).
+    invocation: str = ""
 
     @property
     def name(self) -> str:
@@ -102,7 +104,8 @@ def read_call(environ: Mapping[str, Any], body: bytes) -> Call:
     else:
         operation, protocol = dict(parse_qsl(body.decode(errors="replace"))).get("Action", ""), "query"
     account = _account(key)
-    return Call(service, operation or method, target, method, path, query, account, region, protocol, body)
+    invocation = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "")
+    return Call(service, operation or method, target, method, path, query, account, region, protocol, body, invocation)
 
 
 def _account(access_key: str) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 
-from monitor.demo.emulator import cloudwatch, cost, sqs, stepfunctions
+from monitor.demo.emulator import cloudwatch, cost, kafka, servicequotas, sqs, stepfunctions, synthetics
 from monitor.demo.emulator.state import Bucket, Emulator, Fault
 
 PREFIX = "/_emulator/"
@@ -56,6 +56,9 @@ class Control:
             "POST lambda/settings": self._lambda,
             "POST cost": self._cost,
             "POST budgets": self._budget,
+            "POST service-quotas": lambda body: {"count": servicequotas.set_quotas(*_where(body), body["quotas"])},
+            "POST canaries": self._canary,
+            "POST kafka/state": lambda body: {"count": kafka.set_state(*_where(body), body["cluster"], body["state"])},
             "GET deliveries": lambda body: {"deliveries": dict(self._emulator.deliveries)},
         }
 
@@ -162,11 +165,17 @@ class Control:
         }
 
     def _lambda(self, body: dict[str, Any]) -> dict[str, Any]:
-        """`limit`, `mapping_seconds`, `invocations` {function: {payload, error}}."""
+        """`limit`, `mapping_seconds`, `function_seconds`, ..., `invocations` {function: {payload, error}}."""
         settings = self._emulator.settings
         settings.lambda_limit = int(body.get("limit", settings.lambda_limit))
-        settings.mapping_seconds = float(body.get("mapping_seconds", settings.mapping_seconds))
+        for name in ("mapping_seconds", "function_seconds", "provisioned_seconds", "table_seconds"):
+            setattr(settings, name, float(body.get(name, getattr(settings, name))))
         settings.invocations.update(body.get("invocations", {}))
+        return {}
+
+    def _canary(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`name` has run now and ended in `state` (PASSED, FAILED), or still does (RUNNING)."""
+        synthetics.set_run(*_where(body), body["name"], body["state"], body.get("reason", ""))
         return {}
 
     def _cost(self, body: dict[str, Any]) -> dict[str, Any]:

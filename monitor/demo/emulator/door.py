@@ -10,7 +10,21 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from monitor.demo.emulator import cloudwatch, cost, events, lambda_, sqs, stepfunctions
+from monitor.demo.emulator import (
+    alarms,
+    autoscaling,
+    cloudwatch,
+    cost,
+    dynamodb,
+    events,
+    kafka,
+    lambda_,
+    servicequotas,
+    sqs,
+    stepfunctions,
+    synthetics,
+    versions,
+)
 from monitor.demo.emulator.calls import Call, Reply, read_call, refuse
 from monitor.demo.emulator.control import PREFIX, Control
 from monitor.demo.emulator.state import Emulator, Fault
@@ -25,7 +39,21 @@ class Door:
         self._emulator = emulator
         self._control = Control(emulator)
         self._moto = DomainDispatcherApplication(create_backend_app)
-        for module in (sqs, stepfunctions, events, lambda_, cloudwatch, cost):
+        for module in (
+            sqs,
+            stepfunctions,
+            events,
+            lambda_,
+            cloudwatch,
+            cost,
+            versions,
+            dynamodb,
+            autoscaling,
+            alarms,
+            kafka,
+            servicequotas,
+            synthetics,
+        ):
             emulator.answerers.update(module.install(emulator))
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> Iterable[bytes]:

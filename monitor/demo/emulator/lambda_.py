@@ -93,8 +93,15 @@ class Settings:
             body = {"Reason": "ReservedFunctionConcurrentInvocationLimitExceeded", "message": "Rate Exceeded."}
             kind = (("Content-Type", "application/json"), ("x-amzn-ErrorType", "TooManyRequestsException"))
             return Reply(429, kind, json.dumps(body).encode())
+        qualifier = call.query.get("Qualifier") or name.partition(":")[2]
+        version = _version(backend, short, qualifier)
+        if version is None:
+            arn = f"arn:aws:lambda:{call.region}:{call.account}:function:{short}:{qualifier}"
+            return refuse(call, "ResourceNotFoundException", f"Function not found: {arn}", 404)
+        if call.invocation == "Event":  # handed over: what becomes of it, the caller never hears
+            return Reply(202, (("Content-Type", "application/json"),), b"")
         set_reply = self._emulator.settings.invocations.get(short, {})
-        headers = [("Content-Type", "application/json"), ("X-Amz-Executed-Version", "$LATEST")]
+        headers = [("Content-Type", "application/json"), ("X-Amz-Executed-Version", version)]
         if set_reply.get("error"):
             headers.append(("X-Amz-Function-Error", str(set_reply["error"])))
         return Reply(200, tuple(headers), json.dumps(set_reply.get("payload")).encode())
@@ -121,6 +128,17 @@ class Settings:
         settling = self._emulator.clock.tick() < getattr(mapping, "emulated_settles", 0.0)
         stem = "Enabl" if mapping.enabled else "Disabl"
         return stem + ("ing" if settling else "ed")
+
+
+def _version(backend: LambdaBackend, function: str, qualifier: str) -> str | None:
+    """The version that an invocation with this qualifier runs, weights aside; None: there is no such thing."""
+    if qualifier in ("", "$LATEST"):
+        return "$LATEST"
+    for alias in backend.list_aliases(function):
+        if alias.name == qualifier:
+            return str(alias.function_version)
+    versions = {str(one.version) for one in backend.list_versions_by_function(function)}
+    return qualifier if qualifier in versions else None
 
 
 def _reserved(backend: LambdaBackend) -> int:

@@ -66,6 +66,10 @@ class Settings:
 
     lambda_limit: int = 1000
     mapping_seconds: float = 1.0
+    #: How long updates of functions and tables, and warming up, take.
+    function_seconds: float = 0.0
+    provisioned_seconds: float = 0.0
+    table_seconds: float = 0.0
     invocations: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -86,6 +90,8 @@ class Emulator:
     moves: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     #: Events given to targets, by rule ARN and by target ARN.
     deliveries: Counter[str] = field(default_factory=Counter)
+    #: Provisioned concurrency by (account, region, function, qualifier).
+    provisioned: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     #: Cost Explorer: rows, forecast, anomalies.
     cost: dict[str, Any] = field(default_factory=dict)
 
@@ -140,6 +146,7 @@ class Emulator:
                     task["Status"] = "CANCELLED"
             self.moves.clear()
             self.deliveries.clear()
+            self.provisioned.clear()
             self.cost.clear()
             self.settings = Settings()
 
