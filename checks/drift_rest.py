@@ -88,8 +88,8 @@ class Bucket(ByName):
         try:
             reply = await ctx.aws.call("s3", "GetBucketReplication", Bucket=bucket)
         except ProbeError as error:
-            # S3 answers 404 for a bucket without configuration as for one that is gone; its code tells them apart.
-            if error.reason is Reason.NOT_FOUND and "NoSuchBucket" not in error.detail:
+            # A bucket on which replication was never set answers with this error, one that is gone with another.
+            if "ReplicationConfigurationNotFound" in error.detail:
                 return False
             raise
         rules = (reply.get("ReplicationConfiguration") or {}).get("Rules", ())

@@ -219,7 +219,7 @@ async def test_database(instance: Any, told: str) -> None:
         ({"Status": "Enabled"}, {"ReplicationConfiguration": {"Rules": [{"Status": "Enabled"}]}}, ""),
         ({}, {"ReplicationConfiguration": {"Rules": [{"Status": "Disabled"}]}},
          "versioning is off: enable it; nothing is replicated: add a replication rule"),
-        ({"Status": "Suspended"}, ProbeError(Reason.NOT_FOUND, "ReplicationConfigurationNotFoundError"),
+        ({"Status": "Suspended"}, ProbeError(Reason.INVALID, "ReplicationConfigurationNotFoundError"),
          "versioning is suspended: enable it; nothing is replicated: add a replication rule"),
     ],
 )  # fmt: skip

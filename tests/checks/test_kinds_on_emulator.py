@@ -2,116 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from checks import KINDS
-from monitor.aws import Aws, AwsSettings
-from monitor.core.model import Observation, Reason
-from monitor.core.spec import AwsSpec
+from monitor.core.model import Reason
 from monitor.demo import world as etl
-from monitor.demo.emulator import child
 from monitor.demo.emulator.child import Child, Side
 from monitor.demo.world import World
-from monitor.plugin import ProbeError, Reads
-from monitor.testing import example_params, observed
+from monitor.plugin import ProbeError
+from monitor.testing import example_params
 
 pytestmark = pytest.mark.process
 
-KIND = {check.kind: check for check in KINDS}
-
-
-class WallClock:
-    """Real time."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def tick(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-
-class NoMeter:
-    """Counts nothing."""
-
-    def aws_request(self, *seen: Any) -> None: ...
-
-    def aws_metrics_requested(self, count: int) -> None: ...
-
-    def aws_cost(self, aws_service: str, dollars: float) -> None: ...
-
-    def aws_quota(self, *seen: Any) -> None: ...
-
-    def aws_up(self, *seen: Any) -> None: ...
-
-
-@dataclass
-class Context:
-    """What a probe gets."""
-
-    aws: Reads
-    now: datetime
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-
-    async def secret(self, reference: str) -> str:
-        return reference
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Child]:
-    """The process."""
-    with child.start() as running:
-        yield running
-
-
-@pytest.fixture
-async def world(emulator: Child) -> AsyncIterator[World]:
-    """The ETL pipeline, freshly built."""
-    async with World(emulator.url) as built:
-        await built.side.post("reset")
-        await built.build()
-        yield built
-
-
-@pytest.fixture
-async def reads(emulator: Child, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Reads]:
-    """The real reader on it."""
-    for name, value in emulator.environment().items():
-        monkeypatch.setenv(name, value)
-    tasks: set[asyncio.Task[None]] = set()
-
-    def spawn(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-        return task
-
-    aws = Aws(AwsSettings(endpoint_url=emulator.url, freshness=timedelta(0)), WallClock(), NoMeter(), spawn)
-    yield aws.reads(AwsSpec(region="us-east-1"))
-    await aws.close()
-    for task in list(tasks):
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def run(kind: str, params: Mapping[str, Any], reads: Reads) -> dict[tuple[str, str], Any]:
-    """One run now."""
-    check = KIND[kind]
-    seen: list[Observation] = list(
-        await check.probe(check.params.model_validate(params), Context(reads, datetime.now(UTC)))
-    )
-    return dict(observed(seen))
+#: One run of a kind now: what was observed.
+Run = Callable[[str, Mapping[str, Any]], Awaitable[dict[tuple[str, str], Any]]]
 
 
 async def start(world: World, count: int) -> None:
@@ -121,40 +29,40 @@ async def start(world: World, count: int) -> None:
         await client.start_execution(stateMachineArn=etl.MACHINE, name=f"run-{number}", input="{}")
 
 
-async def test_queue_depth(world: World, reads: Reads) -> None:
+async def test_queue_depth(world: World, run: Run) -> None:
     """Counts of a queue and, through its redrive policy, of its dead-letter queue; a missing one is not_found."""
     await world.side.post("sqs/fill", queue=etl.DEAD, count=12)
-    seen = await run("queue_depth", {"queues": [etl.QUEUE, "nowhere"], "include_dlqs": True}, reads)
+    seen = await run("queue_depth", {"queues": [etl.QUEUE, "nowhere"], "include_dlqs": True})
     assert seen[etl.QUEUE, "visible"] == 0.0
     assert seen[etl.QUEUE, "oldest_age"] == 0.0
     assert seen[etl.DEAD, "visible"] == 12.0
     assert seen["nowhere", "visible"] is Reason.NOT_FOUND
-    tagged = await run("queue_depth", {"queues": {"tags": {"pipeline": "etl"}}}, reads)
+    tagged = await run("queue_depth", {"queues": {"tags": {"pipeline": "etl"}}})
     assert {target for target, _ in tagged} == {etl.QUEUE, etl.DEAD}
 
 
-async def test_execution_rate(world: World, reads: Reads) -> None:
+async def test_execution_rate(world: World, run: Run) -> None:
     """Starts of the last minute; aged ones don't count; a missing machine is not_found."""
     await start(world, 9)
     await world.side.post("executions/age", state_machine=etl.MACHINE_NAME, seconds=70, limit=4)
-    seen = await run("execution_rate", {"state_machines": [etl.MACHINE_NAME, "nowhere"]}, reads)
+    seen = await run("execution_rate", {"state_machines": [etl.MACHINE_NAME, "nowhere"]})
     assert seen[etl.MACHINE_NAME, "started_per_minute"] == 5.0
     assert seen["nowhere", "started_per_minute"] is Reason.NOT_FOUND
 
 
-async def test_stuck_executions(world: World, reads: Reads) -> None:
+async def test_stuck_executions(world: World, run: Run) -> None:
     """Two of three run for an hour; their history tells the state they are in."""
     await start(world, 3)
     await world.side.post("executions/enter", state_machine=etl.MACHINE_NAME, state="Transform")
     await world.side.post("executions/age", state_machine=etl.MACHINE_NAME, seconds=3600, limit=2)
-    seen = await run("stuck_executions", {"state_machines": etl.MACHINE}, reads)
+    seen = await run("stuck_executions", {"state_machines": etl.MACHINE})
     assert seen[etl.MACHINE_NAME, "stuck"] == 2.0
     assert seen[etl.MACHINE_NAME, "oldest"] == pytest.approx(3600, abs=60)
     assert seen[etl.MACHINE_NAME, "state_age"] == pytest.approx(3600, abs=60)
     assert seen[etl.MACHINE_NAME, "idle"] == pytest.approx(3600, abs=60)
 
 
-async def test_throttles(world: World, reads: Reads) -> None:
+async def test_throttles(world: World, run: Run) -> None:
     """Lambda and table throttles of complete minutes, and the reserved concurrency in use."""
     function, table = {"FunctionName": etl.INGEST}, {"TableName": etl.TABLE}
     await world.side.post(
@@ -176,7 +84,7 @@ async def test_throttles(world: World, reads: Reads) -> None:
         "tables": etl.TABLE,
         "state_machines": etl.MACHINE_NAME,
     }
-    seen = await run("throttles", params, reads)
+    seen = await run("throttles", params)
     assert seen[etl.INGEST, "throttled"] == 7.0
     assert seen[etl.INGEST, "concurrency_used"] == pytest.approx(0.8)
     assert seen[etl.TRANSFORM, "throttled"] is None
@@ -185,7 +93,7 @@ async def test_throttles(world: World, reads: Reads) -> None:
     assert seen["nowhere", "throttled"] is Reason.NOT_FOUND
 
 
-async def test_cost_anomaly(world: World, reads: Reads) -> None:
+async def test_cost_anomaly(world: World, run: Run) -> None:
     """A jump of the judged day, and the budget."""
     judged = (datetime.now(UTC) - timedelta(hours=12)).date() - timedelta(days=1)
     rows = [
@@ -193,14 +101,14 @@ async def test_cost_anomaly(world: World, reads: Reads) -> None:
         for back in range(36)
     ]
     await world.side.post("cost", rows=rows)
-    seen = await run("cost_anomaly", {"budget": etl.BUDGET}, reads)
+    seen = await run("cost_anomaly", {"budget": etl.BUDGET})
     assert seen["AWS Lambda", "daily_deviation"] == pytest.approx(4.0)
     assert seen["total", "daily_dollars"] == 399.0
     assert seen[etl.BUDGET, "budget_used"] == pytest.approx(0.31)
     assert seen[etl.BUDGET, "forecast"] == pytest.approx(0.62)
 
 
-async def test_cost_rate(world: World, reads: Reads) -> None:
+async def test_cost_rate(world: World, run: Run) -> None:
     """Starts and invocations at list prices."""
     await start(world, 20)
     own = {"FunctionName": etl.INGEST}
@@ -209,7 +117,7 @@ async def test_cost_rate(world: World, reads: Reads) -> None:
         {"namespace": "AWS/Lambda", "metric": "Duration", "value": 1_500_000, "dimensions": own, "ago": 90},
     ]
     await world.side.post("metrics", points=points)
-    seen = await run("cost_rate", {"state_machines": etl.MACHINE_NAME, "lambda_functions": etl.INGEST}, reads)
+    seen = await run("cost_rate", {"state_machines": etl.MACHINE_NAME, "lambda_functions": etl.INGEST})
     assert seen[etl.MACHINE_NAME, "dollars_per_hour"] == pytest.approx(0.3)
     assert seen[etl.INGEST, "dollars_per_hour"] == pytest.approx(20 * (3000 * 0.2e-6 + 750 * 0.0000166667))
     assert seen["total", "per_day_projection"] > 24 * 0.3
@@ -244,29 +152,29 @@ async def test_cost_rate(world: World, reads: Reads) -> None:
     ],
     ids=["kebab and equals", "values", "a target per name", "length"],
 )
-async def test_aws_query(world: World, reads: Reads, params: Any, seen: Any) -> None:
+async def test_aws_query(world: World, run: Run, params: Any, seen: Any) -> None:
     """Runbook lines as they stand."""
-    assert await run("aws_query", params, reads) == seen
+    assert await run("aws_query", params) == seen
 
 
-async def test_aws_query_refuses_to_change_anything(world: World, reads: Reads) -> None:
+async def test_aws_query_refuses_to_change_anything(world: World, run: Run) -> None:
     """A mutating operation is invalid, and nothing happened."""
     params = {"service": "events", "operation": "disable-rule", "parameters": {"Name": etl.RULE}, "query": "@"}
-    assert await run("aws_query", {**params, "target": "r"}, reads) == {("r", "value"): Reason.INVALID}
+    assert await run("aws_query", {**params, "target": "r"}) == {("r", "value"): Reason.INVALID}
     assert await world.rule_state() == "ENABLED"
 
 
 @pytest.mark.parametrize(
     "check", [check for check in KINDS if check.permissions or check.operations], ids=lambda check: check.kind
 )
-async def test_a_refused_identity_is_unknown_everywhere(check: Any, emulator: Child, reads: Reads) -> None:
+async def test_a_refused_identity_is_unknown_everywhere(check: Any, emulator: Child, run: Run) -> None:
     """With every call of AWS denied each known target is unknown(denied), and nothing has a value."""
     denial = {"target": "*", "count": 1000, "status": 403, "code": "AccessDenied"}
     async with Side(emulator.url) as side:
         await side.post("faults", faults=[denial])
     params = {key: value for key, value in example_params(check.example).items() if key != "__kind__"}
     try:
-        seen = await run(check.kind, params, reads)
+        seen = await run(check.kind, params)
     except ProbeError as error:
         seen = {("", ""): error.reason}
     assert set(seen.values()) == {Reason.DENIED}
