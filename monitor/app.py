@@ -28,6 +28,7 @@ from monitor.aws.operations import Operations
 from monitor.aws.secrets import SecretResolver
 from monitor.aws.settings import AwsSettings
 from monitor.config import ConfigError, Loaded, load
+from monitor.core.incident import Notice as Sent
 from monitor.core.model import Mode, Severity
 from monitor.core.ports import Clock, Secrets, Store, StoreError
 from monitor.core.spec import AwsSpec, Pipeline
@@ -35,13 +36,14 @@ from monitor.core.view import Outcome
 from monitor.engine.clock import SystemClock
 from monitor.engine.engine import Engine, EngineSettings, Outside
 from monitor.engine.gates import GATE_NAMES
+from monitor.engine.incidents import Incidents
 from monitor.engine.killswitch import ReadParameter
 from monitor.engine.scheduler import Pace
 from monitor.engine.services import Guard
 from monitor.engine.supervisor import Supervisor
 from monitor.engine.surface import EngineSurface
 from monitor.engine.watch import watch_files
-from monitor.notices import Channels, Notice, Outbox
+from monitor.notices import Channels, Delivery, Notice, Outbox, channel_name
 from monitor.plugin import ActionError, Reads, Registry, Writes
 from monitor.settings import Settings
 from monitor.store import open_store
@@ -226,7 +228,7 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
     cloud = Cloud(aws)
     secrets = MaskedSecrets(SecretResolver(environ, lambda: aws.reads(AwsSpec()), clock), redactor)
     channels = Channels(secrets, aiohttp.ClientSession, _sns(cloud), clock)  # a session of its own per delivery
-    outbox = Outbox(channels, (), instruments)
+    outbox = Outbox(channels, (), clock, instruments, _recorder(clock, lambda: engine.incidents))
     supervisor.spawn("outbox", outbox.run())
     token = await _token(settings, secrets, redactor)
     outside = Outside(
@@ -236,7 +238,7 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
         registry=boot.registry,
         cloud=cloud,
         notify=channels.send,
-        post=_poster(outbox, lambda name: engine.pipeline(name)),  # noqa: PLW0108 (the engine is made below)
+        post=_poster(outbox, lambda: engine),
         broken_places=cloud.broken,
         read_parameter=_parameter_reader(cloud),
         secrets=secrets,
@@ -348,15 +350,23 @@ async def _token(settings: Settings, secrets: Secrets, redactor: Redactor) -> st
     return token
 
 
-def _poster(
-    outbox: Outbox, pipeline: Callable[[str], Pipeline | None]
-) -> Callable[[str, Severity, str, str, str], None]:
+def _poster(outbox: Outbox, engine: Callable[[], Engine]) -> Callable[[str, Severity, str, str, str], None]:
     def post(name: str, severity: Severity, key: str, title: str, body: str) -> None:
-        found = pipeline(name)
+        found = engine().pipeline(name)
         incident, _, rest = key.partition(" ")
-        outbox.post(Notice(incident, rest or key, severity, title, body), found.notify if found else ())
+        taken = engine().incidents.taken(incident, rest)
+        channels = [spec for spec in (found.notify if found else ()) if channel_name(spec.url) not in taken]
+        outbox.post(Notice(incident, rest or key, severity, title, body), channels)
 
     return post
+
+
+def _recorder(clock: Clock, incidents: Callable[[], Incidents]) -> Callable[[Delivery], None]:
+    def record(told: Delivery) -> None:
+        entry = Sent(clock.now(), told.notice.event, told.channel, told.sent, told.detail, told.notice.key)
+        incidents().delivered(told.notice.incident, entry, last=told.last)
+
+    return record
 
 
 def _parameter_reader(cloud: Cloud) -> Callable[[AwsSpec, str], ReadParameter]:

@@ -41,4 +41,9 @@ ACTION = Action(
     restrictive=strictest,
     resource_field="rule",
     resource_kind=ResourceKind.RULE,
+    cuts_source=True,
+    backfill=(
+        "replay the bus's archive for this window (events StartReplay) if it has one, else start the targets again"
+        " for what arrived at the source meanwhile"
+    ),
 )

@@ -161,4 +161,6 @@ ACTION = Action(
     restrictive=strictest,
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    cuts_of=lambda change: change.params["enabled"] is False,
+    backfill="none while the queue's or stream's retention outlasts the window: what waited is read now",
 )

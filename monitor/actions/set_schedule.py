@@ -100,4 +100,6 @@ ACTION = Action(
     example="set_schedule: {schedule: jaunt-nightly, state: DISABLED}",
     blast_radius="One schedule: it starts nothing while paused, and missed times are not made up for.",
     restrictive=strictest,
+    cuts_of=lambda change: change.params["state"] == DISABLED,
+    backfill="start the schedule's target once for each of its times in this window, oldest first",
 )

@@ -9,6 +9,9 @@ import typer
 from monitor.cli import options
 from monitor.cli.client import connect
 from monitor.cli.talk import at, say, show, show_json, show_table
+from monitor.core.codec import decode
+from monitor.core.report import markdown
+from monitor.core.view import IncidentView
 
 Incident = Annotated[str, typer.Argument(help="Its id (`incident list` shows them).", metavar="ID", show_default=False)]
 Text = Annotated[str, typer.Argument(help="What to add to the timeline.", show_default=False)]
@@ -33,10 +36,8 @@ def list_incidents(
     elif not listed:
         show("There are no incidents.")
     else:
-        columns = ("ID", "SEVERITY", "OPENED (UTC)", "RESOLVED (UTC)", "TITLE")
-        show_table(
-            columns, [(i["id"], i["severity"], at(i["opened_at"]), at(i["resolved_at"]), i["title"]) for i in listed]
-        )
+        columns = ("ID", "SEVERITY", "STATUS", "COMMANDER", "OPENED (UTC)", "RESOLVED (UTC)", "TITLE")
+        show_table(columns, [_row(one) for one in listed])
 
 
 def show_incident(
@@ -56,6 +57,8 @@ def show_incident(
         return
     show(f"{found['id']}  {found['severity']}  {found['title']}")
     show(f"opened {at(found['opened_at'])} UTC, {_ended(found)}; {_source(found)}")
+    commander = found["commander"] or f"nobody (respond by {at(found['respond_by'])} UTC)"
+    show(f"{found['status']}; commander: {commander}; next update: {at(found['next_update'])}")
     show_table(("AT (UTC)", "WHAT"), [(at(entry["at"]), entry["text"]) for entry in found["timeline"]])
 
 
@@ -68,43 +71,44 @@ def note(
 ) -> None:
     """Add a line to an incident's timeline.
 
+    What begins with `root cause:` or `impact:` also goes into notices and report, `follow-up:` adds work to do
+    afterwards, and `done: NAME` ticks a follow-up off.
+
     \b
     tripswitch incident note etl-20260314-0923-s3-event-loop "bucket owner informed"
+    tripswitch incident note etl-20260314-0923-s3-event-loop "root cause: the rule matched the processed bucket"
     """
     daemon = connect(url, token)
     say(daemon.send("incidents", incident, "notes", by=options.person(by), text=text)["message"])
 
 
+def ack(
+    incident: Incident,
+    by: options.By = None,
+    url: options.Url = None,
+    token: options.Token = None,
+) -> None:
+    """Acknowledge an incident: you command it from now on, and the response clock stops.
+
+    \b
+    tripswitch incident ack etl-20260314-0923-s3-event-loop
+    """
+    daemon = connect(url, token)
+    say(daemon.send("incidents", incident, "ack", by=options.person(by))["message"])
+
+
 def report(incident: Incident, url: options.Url = None, token: options.Token = None) -> None:
-    """Print an incident as Markdown: its facts and its timeline, ready for a post-mortem.
+    """Print an incident as Markdown, ready for a post-mortem: times, timeline, actions, data gaps, follow-ups.
 
     \b
     tripswitch incident report etl-20260314-0923-s3-event-loop > incident.md
     """
-    show(markdown(connect(url, token).get("incidents", incident)))
+    show(markdown(decode(IncidentView, connect(url, token).get("incidents", incident))))
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The report. Text from outside can't break its table or smuggle in markup."""
-    facts = [
-        ("Incident", f"`{found['id']}`"),
-        ("Severity", found["severity"]),
-        ("Pipeline", _cell(found["pipeline"])),
-        ("Opened by", _cell(_source(found))),
-        ("Opened", f"{at(found['opened_at'])} UTC"),
-        ("Resolved", f"{at(found['resolved_at'])} UTC" if found["resolved_at"] else "not yet"),
-    ]
-    lines = [f"# {_cell(found['title'])}", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in facts]
-    lines += ["", "## Timeline", "", "| At (UTC) | What |", "|---|---|"]
-    lines += [f"| {at(entry['at'])} | {_cell(entry['text'])} |" for entry in found["timeline"]]
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    for mark in ("\\", "|", "<", "`", "*", "_", "["):
-        text = text.replace(mark, f"\\{mark}")
-    return " ".join(text.split())
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    times = (at(one["opened_at"]), at(one["resolved_at"]))
+    return (one["id"], one["severity"], one["status"], one["commander"] or "-", *times, one["title"])
 
 
 def _ended(found: dict[str, Any]) -> str:

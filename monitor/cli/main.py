@@ -78,6 +78,7 @@ def _client(app: typer.Typer) -> None:
     incident = _group("Incidents and their timelines.")
     incident.command("list")(incidents.list_incidents)
     incident.command("show")(incidents.show_incident)
+    incident.command("ack")(incidents.ack)
     incident.command("note")(incidents.note)
     incident.command("report")(incidents.report)
     app.add_typer(incident, name="incident", rich_help_panel=panel)

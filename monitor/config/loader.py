@@ -228,7 +228,9 @@ def _items(document: Document, key: str) -> list[tuple[KeyPath, Json]]:
 
 def _channels(document: Document) -> tuple[ChannelSpec, ...]:
     sections = [validate(ChannelSection, item, path, document) for path, item in _items(document, "notify")]
-    return tuple(ChannelSpec(section.url, section.min_severity) for section in sections if section)
+    return tuple(
+        ChannelSpec(section.url, section.min_severity, section.events or ()) for section in sections if section
+    )
 
 
 def _maintenance(

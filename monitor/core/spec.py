@@ -171,6 +171,7 @@ class ChannelSpec:
 
     url: str
     min_severity: Severity = Severity.SEV4
+    events: tuple[str, ...] = ()  # alert | update | resolved; none: all of them
 
 
 @dataclass(frozen=True, slots=True)

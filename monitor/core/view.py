@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from monitor.core.course import Cost, DataGap, FollowUp, IncidentStatus
 from monitor.core.model import Json, Level, Mode, Reason, Row, Severity, State
 
 
@@ -107,6 +108,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeView:
+    """A notice that a channel took, or did not. `kind`: alert | update | resolved."""
+
+    at: datetime
+    kind: str
+    channel: str
+    sent: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentView:
     """From trip or critical to resolved."""
 
@@ -119,6 +131,21 @@ class IncidentView:
     breaker: str | None
     check: str | None
     timeline: tuple[Entry, ...]
+    status: IncidentStatus = IncidentStatus.INVESTIGATING
+    commander: str | None = None
+    acknowledged_at: datetime | None = None
+    #: Until when somebody must answer, and when people are told next; None: no such clock runs.
+    respond_by: datetime | None = None
+    next_update: datetime | None = None
+    began_at: datetime | None = None
+    contained_at: datetime | None = None
+    restoring_at: datetime | None = None
+    impact: str = ""
+    root_cause: str = ""
+    gaps: tuple[DataGap, ...] = ()
+    costs: tuple[Cost, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
+    notices: tuple[NoticeView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +231,9 @@ class Surface(Protocol):
     async def remove_silence(self, silence: str, by: str) -> Outcome: ...
 
     async def note(self, incident: str, by: str, text: str) -> Outcome: ...
+
+    async def acknowledge(self, incident: str, by: str) -> Outcome:
+        """`by` commands the incident from now on."""
 
     async def set_actions(self, enabled: bool, by: str, reason: str) -> Outcome:
         """The API's own kill switch; durable."""

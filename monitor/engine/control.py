@@ -15,6 +15,7 @@ from monitor.core.model import State
 from monitor.core.spec import RecoverSpec
 from monitor.core.view import Outcome
 from monitor.engine.services import Services
+from monitor.engine.sources import gap_of
 from monitor.engine.worker import Worker
 
 
@@ -116,6 +117,11 @@ class Control:
         await self._services.journal.save(worker.ledger, diagram.forced(worker.record, now), entries=left)
         worker.report("breaker.forced", f"forced closed by {by}; {len(left)} changes stay in force")
         trip = worker.record.trip
+        for entry in left:
+            worker.report("action.left_in_force", f"{entry.change.summary}: forced closed by {by}")
+            gap = gap_of(self._services.registry, entry, now)
+            if gap is not None and trip is not None:
+                self._services.incidents.missed(trip.incident, worker.record.pipeline, gap)
         gone = [key for key, entry in worker.ledger.entries.items() if not entry.undoable]
         await self._services.journal.save(worker.ledger, diagram.close(worker.record, now), drop=gone)
         if trip is not None:

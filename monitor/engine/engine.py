@@ -27,6 +27,7 @@ from monitor.engine.incidents import Incidents, Post
 from monitor.engine.journal import Health, Journal
 from monitor.engine.killswitch import KillSwitch, ReadParameter
 from monitor.engine.ownership import Ownership
+from monitor.engine.reminders import remind
 from monitor.engine.runner import Run, Runner
 from monitor.engine.scheduler import Pace, Scheduler
 from monitor.engine.services import Cloud, Notify, Services
@@ -97,7 +98,7 @@ class Engine:
         self.ownership = Ownership(store, clock, settings.owner, self._gained, self._lost)
         self.switch = KillSwitch(clock, store, setting_on=settings.actions_on, file=settings.kill_file)
         self.surroundings = Surroundings(self.ownership, self.switch, outside.broken_places)
-        self.incidents = Incidents(store, clock, self.feed, self.ownership.lease, outside.post)
+        self.incidents = Incidents(store, clock, self.feed, self.ownership.lease, outside.post, self.board)
         self.incidents.mute_with(lambda labels: self.surroundings.muted(labels, clock.now()))
         self.services = Services(
             clock=clock,
@@ -133,6 +134,7 @@ class Engine:
         spawn("kill-switch", self.switch.loop)
         spawn("store-probe", self._probe_store)
         spawn("incidents", self._flush_incidents)
+        spawn("reminders", lambda: remind(self.incidents, self._outside.clock))
         spawn("prune", self._prune)
         spawn("places", self._find_places)
         spawn("lag", self._measure_lag)

@@ -1,24 +1,30 @@
 """The incident desk: opens, writes the timeline, sends notices, resolves. Durable, and never in the way.
 
 A store that fails loses no decision here: incidents tell, they do not steer. What could not be written is tried again
-with the next entry.
+with the next entry. A notice is written down as on its way before it is sent, and again when a channel took it: after a
+restart only what no channel took goes out once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
 from monitor.core import incident as model
+from monitor.core import notice
 from monitor.core.breaker import Trip
+from monitor.core.course import MOVES, DataGap, heard
 from monitor.core.incident import Incident
 from monitor.core.model import Severity
 from monitor.core.ports import Clock, Conflict, Lease, Put, Store, StoreError
 from monitor.core.spec import CheckSpec
 from monitor.core.view import IncidentView
+from monitor.engine.board import Board
+from monitor.engine.evidence import evidence
 from monitor.engine.feed import Feed
 
 log = structlog.get_logger(__name__)
@@ -27,7 +33,7 @@ KIND = "incident"
 KEPT = timedelta(days=90)
 MEMORY = 200
 
-#: (pipeline, severity, dedup key, title, body)
+#: (pipeline, severity, `INCIDENT KIND ...`, title, body); the kind is alert, update or resolved
 Post = Callable[[str, Severity, str, str, str], None]
 
 
@@ -35,13 +41,20 @@ class Incidents:
     """All incidents of this process's pipelines."""
 
     def __init__(
-        self, store: Store, clock: Clock, feed: Feed, lease_of: Callable[[str], Lease | None], post: Post
+        self,
+        store: Store,
+        clock: Clock,
+        feed: Feed,
+        lease_of: Callable[[str], Lease | None],
+        post: Post,
+        board: Board,
     ) -> None:
         self._store = store
         self._clock = clock
         self._feed = feed
         self._lease_of = lease_of
         self._post = post
+        self._board = board
         self._all: dict[str, Incident] = {}
         self._versions: dict[str, int] = {}
         self._unwritten: set[str] = set()
@@ -52,11 +65,16 @@ class Incidents:
         self._silenced = silenced
 
     async def load(self, pipeline: str) -> None:
-        """Take up what an earlier process left."""
+        """Take up what an earlier process left; its notices that were still on their way go out again."""
+        now = self._clock.now()
         for item in await self._store.scan(KIND, f"{pipeline}/"):
             incident = Incident.from_json(item.body)
             self._all[incident.id] = incident
             self._versions[incident.id] = item.version
+            for left in incident.outbound:
+                if now - left.at < model.OUTBOUND_FOR and not self.muted(incident):
+                    key = f"{incident.id} {left.key}"
+                    self._post(incident.pipeline, incident.severity, key, left.title, left.body)
 
     def forget(self, pipeline: str) -> None:
         """Another replica tells of this pipeline now."""
@@ -88,22 +106,26 @@ class Incidents:
         """The incident of a trip: the open one of its checks is adopted, else a new one. Its id."""
         now, spec = self._clock.now(), trip.spec
         title = f"{spec.name} {'would trip' if trip.shadow else 'tripped'}: {trip.reason}"
-        # One of this breaker's own is left open only by a crash between opening it and tripping.
+        # One of this breaker's own is left open only by a crash between opening it and tripping; it was told then.
         own = self.open_for(spec.pipeline, breaker=spec.name)
         adopted = own or next(
             (found for check in checks if (found := self.open_for(spec.pipeline, check=check)) is not None), None
         )
         if adopted is not None:
-            severity = min(adopted.severity, spec.severity, key=lambda s: s.value)
-            incident = replace(adopted, breaker=spec.name, severity=severity, title=title)
+            incident = replace(model.escalate(adopted, spec.severity, now), breaker=spec.name, title=model.short(title))
             incident = model.append(incident, now, title, "incident.adopted")
         else:
             name = self._new_id(spec.pipeline, spec.name, now)
             incident = model.open_incident(name, spec.pipeline, spec.severity, title, now, breaker=spec.name)
+        incident = self._with_evidence(incident, checks, trip.targets)
+        note = None
+        if adopted is None:
+            incident, note = self._announced(incident, "alert", notice.alert(incident, now))
+        elif own is None:
+            incident, note = self._announced(incident, f"update tripped {trip.id}", notice.update(incident, now, title))
         self._keep(incident)
         await self._write(incident.id)
-        if own is None:  # else it was told before the crash
-            self._notice(incident, "alert" if adopted is None else f"update tripped {trip.id}", title)
+        self._send(incident, note)
         return incident.id
 
     def critical(self, spec: CheckSpec, text: str) -> None:
@@ -115,8 +137,8 @@ class Incidents:
         incident = model.open_incident(
             name, spec.pipeline, spec.severity, f"{spec.name} is critical: {text}", now, check=spec.name
         )
-        self._keep(incident)
-        self._notice(incident, "alert", incident.title)
+        incident = self._with_evidence(incident, [spec.name], ())
+        self.say(incident, "alert", notice.alert(incident, now))
 
     async def calm(self, spec: CheckSpec) -> None:
         """A check is ok again: resolve its own incident (a breaker's is resolved when the breaker closes)."""
@@ -125,29 +147,127 @@ class Incidents:
             await self.resolve(incident.id, f"{spec.name} is ok again")
 
     def note(self, incident: str, event: str, text: str, *, loud: bool = False) -> None:
-        """One more line of the timeline; `loud` also sends an update."""
+        """One more line of the timeline; `loud` also sends an update, and so does whatever moves the status."""
         found = self._all.get(incident)
         if found is None:
             return
-        self._keep(model.append(found, self._clock.now(), text, event))
-        if loud:
-            self._notice(found, f"update {event} {text}", f"{found.id}: {text}")
+        now = self._clock.now()
+        after = model.append(model.move(found, event, now), now, text, event)
+        if not loud and after.course.status is found.course.status:
+            self._keep(after)
+            return
+        # What moves the status may come again in the same words: it is news each time.
+        key = f"update {event} {now.isoformat() if event in MOVES else hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        self.say(after, key, notice.update(after, now, text))
+
+    def noted(self, incident: str, by: str, text: str) -> None:
+        """A person's line; `root cause:`, `impact:`, `follow-up:` and `done:` are understood (core.course.heard)."""
+        found, now = self._all[incident], self._clock.now()
+        after = model.append(found, now, f"{by}: {text}", "note")
+        self._keep(replace(after, course=heard(after.course, by, text, now)))
+
+    async def acknowledge(self, incident: str, by: str) -> None:
+        """`by` has it from now on; says so."""
+        found, now = self._all[incident], self._clock.now()
+        after = model.acknowledge(found, by, now)
+        if after is found:
+            return
+        self.say(after, f"update acknowledged {now.isoformat()}", notice.update(after, now, f"{by} has taken command"))
+        await self._write(incident)
+
+    def missed(self, incident: str | None, pipeline: str, gap: DataGap) -> None:
+        """A source was cut for a while: on record in its incident, or in the one that knows of the unfinished gap."""
+        known = [i for i in self._all.values() if i.pipeline == pipeline and _awaits(i, gap)]
+        found = known[0] if known else self._all.get(incident or "")
+        if found is None:
+            return
+        after = model.append(found, self._clock.now(), notice.gap_text(gap), "gap.recorded")
+        self._keep(replace(after, course=after.course.missed(gap)))
 
     async def resolve(self, incident: str, text: str) -> None:
         """Ended; says so."""
         found = self._all.get(incident)
         if found is None or found.resolved_at is not None:
             return
-        resolved = model.resolve(found, self._clock.now(), text)
+        now = self._clock.now()
+        resolved = model.resolve(found, now, text)
+        resolved, note = self._announced(resolved, "resolved", notice.resolved(resolved, now))
         self._keep(resolved)
         await self._write(incident)
-        self._notice(resolved, "resolved", f"{found.id} resolved: {text}")
+        self._send(resolved, note)
 
     async def closed(self, pipeline: str, breaker: str) -> None:
         """A closed breaker has no open incident; a crash may have left one."""
         found = self.open_for(pipeline, breaker=breaker)
         if found is not None:
             await self.resolve(found.id, "the breaker is closed")
+
+    # --- notices ------------------------------------------------------------------------------------------------
+
+    def owned(self) -> Iterable[Incident]:
+        """The incidents this replica may tell of now."""
+        return [incident for incident in self._all.values() if self._lease_of(incident.pipeline) is not None]
+
+    def say(self, incident: Incident, key: str, text: notice.Text) -> bool:
+        """Keep the incident, and send the notice unless it is silenced or was told; whether it went out."""
+        after, note = self._announced(incident, key, text)
+        self._keep(after)
+        self._send(after, note)
+        return note is not None
+
+    def delivered(self, incident: str, record: model.Notice, *, last: bool) -> None:
+        """A channel took a notice, or it was given up there. `last`: no channel is left that may still take it."""
+        found = self._all.get(incident)
+        if found is not None:
+            self._keep(model.notified(found, record, last=last))
+
+    def taken(self, incident: str, key: str) -> frozenset[str]:
+        """The channels that took this notice already."""
+        found = self._all.get(incident)
+        return model.taken_by(found, key) if found is not None else frozenset()
+
+    def _announced(self, incident: Incident, key: str, text: notice.Text) -> tuple[Incident, model.Outbound | None]:
+        if model.was_told(incident, key):
+            return incident, None
+        if self.muted(incident):
+            self._feed.say("notice.silenced", level="debug", incident=incident.id, text=text.title)
+            return incident, None
+        note = model.Outbound(key, self._clock.now(), *text)
+        return model.queued(incident, note), note
+
+    def _send(self, incident: Incident, note: model.Outbound | None) -> None:
+        if note is not None:
+            self._post(incident.pipeline, incident.severity, f"{incident.id} {note.key}", note.title, note.body)
+
+    def muted(self, incident: Incident) -> bool:
+        """Whether a silence keeps its notices back."""
+        labels = {"pipeline": incident.pipeline, "severity": incident.severity.value}
+        if incident.breaker:
+            labels["breaker"] = incident.breaker
+        if incident.check:
+            labels["check"] = incident.check
+        return self._silenced(labels)
+
+    def _with_evidence(self, incident: Incident, checks: Sequence[str], targets: Sequence[str]) -> Incident:
+        """With what the checks saw: since when, which windows were missed, what it costs."""
+        now = self._clock.now()
+        seen = evidence(self._board, incident.pipeline, checks, now)
+        course = replace(
+            incident.course,
+            began_at=incident.course.began_at or seen.began_at,
+            targets=tuple(targets or seen.targets)[: model.MOST_TARGETS],
+            costs=seen.costs or incident.course.costs,
+        )
+        fresh = [gap for gap in seen.gaps if gap not in course.gaps]
+        for gap in fresh:
+            course = course.missed(gap)
+        after = replace(incident, course=course)
+        for gap in fresh[:1]:
+            more = f" (and {len(fresh) - 1} more windows)" if len(fresh) > 1 else ""
+            after = model.append(after, now, notice.gap_text(gap) + more, "gap.recorded")
+        return after
+
+    # --- the store ----------------------------------------------------------------------------------------------
 
     async def flush(self) -> None:
         """Write what is not written yet."""
@@ -200,16 +320,7 @@ class Incidents:
             return
         self._versions[incident.id] = item.version if item is not None else 0
 
-    def _notice(self, incident: Incident, kind: str, text: str) -> None:
-        labels = {"pipeline": incident.pipeline, "severity": incident.severity.value}
-        if incident.breaker:
-            labels["breaker"] = incident.breaker
-        if incident.check:
-            labels["check"] = incident.check
-        if self._silenced(labels):
-            self._feed.say("notice.silenced", level="debug", incident=incident.id, text=text)
-            return
-        title = f"[{incident.severity}] {incident.pipeline}: {text}"
-        started = f"started {incident.opened_at:%Y-%m-%d %H:%M:%S} UTC"
-        recent = "\n".join(f"{e.at:%H:%M:%S} {e.text}" for e in incident.timeline[-5:])
-        self._post(incident.pipeline, incident.severity, f"{incident.id} {kind}", title, f"{started}\n{recent}")
+
+def _awaits(incident: Incident, gap: DataGap) -> bool:
+    """Whether it knows of this gap, not yet ended."""
+    return any((g.resource, g.start, g.end) == (gap.resource, gap.start, None) for g in incident.course.gaps)

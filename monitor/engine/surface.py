@@ -150,8 +150,18 @@ class EngineSurface:
         """A person's line in the timeline."""
         if self._engine.incidents.get(incident) is None:
             return Outcome(False, f"there is no incident {incident}", {"not_found": True})
-        self._engine.incidents.note(incident, "note", f"{by}: {text}")
+        self._engine.incidents.noted(incident, by, text)
         return Outcome(True, "noted")
+
+    async def acknowledge(self, incident: str, by: str) -> Outcome:
+        """`by` commands it from now on."""
+        found = self._engine.incidents.get(incident)
+        if found is None:
+            return Outcome(False, f"there is no incident {incident}", {"not_found": True})
+        if not found.is_open:
+            return Outcome(False, f"{incident} is resolved: nothing to take command of")
+        await self._engine.incidents.acknowledge(incident, by)
+        return Outcome(True, f"{by} commands {incident}")
 
     async def set_actions(self, enabled: bool, by: str, reason: str) -> Outcome:
         """The kill switch over the API."""

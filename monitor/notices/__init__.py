@@ -6,7 +6,8 @@ caller: a channel that can't be reached is a text in a list, and a log line.
 
 from __future__ import annotations
 
+from monitor.notices.address import channel_name
 from monitor.notices.channels import Channels, Limits
-from monitor.notices.outbox import Notice, Outbox
+from monitor.notices.outbox import Bounds, Delivery, Notice, Outbox
 
-__all__ = ["Channels", "Limits", "Notice", "Outbox"]
+__all__ = ["Bounds", "Channels", "Delivery", "Limits", "Notice", "Outbox", "channel_name"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from urllib.parse import urlsplit
 
@@ -37,6 +38,12 @@ def mask_url(url: str) -> str:
         return f"{scheme}://{host}/***" if host else f"{scheme}://***"
     # An Apprise URL may carry its token where a host would stand.
     return "***" if scheme == "invalid" else f"{scheme}://***"
+
+
+def channel_name(url: str) -> str:
+    """What a channel is called on record: as `mask_url`, told apart where the mask hides the difference."""
+    shown = mask_url(url)
+    return f"{shown}#{hashlib.sha256(url.encode()).hexdigest()[:8]}" if "***" in shown else shown
 
 
 def topic_arn(url: str) -> str | None:

@@ -66,6 +66,11 @@ async def note(request: web.Request) -> web.Response:
     return await _run(request, request.app[SURFACE].note(request.match_info["id"], body.by, body.text))
 
 
+async def acknowledge(request: web.Request) -> web.Response:
+    body = await _body(request, models.Command)
+    return await _run(request, request.app[SURFACE].acknowledge(request.match_info["id"], body.by))
+
+
 async def actions(request: web.Request) -> web.Response:
     body = await _body(request, models.ActionsSwitch)
     return await _run(request, request.app[SURFACE].set_actions(body.enabled, body.by, body.reason))

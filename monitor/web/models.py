@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from monitor.core.course import IncidentStatus
 from monitor.core.durations import parse_duration
 from monitor.core.model import Level, Mode, Reason, Severity, State
 
@@ -96,6 +97,36 @@ class TimelineEntry(Out):
     event: str
 
 
+class DataGap(Out):
+    resource: str
+    start: datetime
+    end: datetime | None = Field(description="none: it is still cut")
+    proposal: str = Field(description="how to make the window good; empty: nothing is lost")
+    note: str
+    cut: bool = Field(description="by a breaker; false: a check found the window empty")
+
+
+class Cost(Out):
+    signal: str
+    value: float
+    unit: str
+
+
+class FollowUp(Out):
+    text: str
+    due: datetime | None
+    done_at: datetime | None
+    by: str
+
+
+class Notice(Out):
+    at: datetime
+    kind: str = Field(description="alert, update or resolved")
+    channel: str
+    sent: bool
+    detail: str
+
+
 class Incident(Out):
     id: str
     pipeline: str
@@ -106,6 +137,20 @@ class Incident(Out):
     breaker: str | None
     check: str | None
     timeline: tuple[TimelineEntry, ...]
+    status: IncidentStatus = Field(description="as on a status page; moved by the breaker")
+    commander: str | None
+    acknowledged_at: datetime | None
+    respond_by: datetime | None = Field(description="none once somebody answered")
+    next_update: datetime | None
+    began_at: datetime | None = Field(description="start of the breach, where its signals tell")
+    contained_at: datetime | None
+    restoring_at: datetime | None
+    impact: str
+    root_cause: str
+    gaps: tuple[DataGap, ...]
+    costs: tuple[Cost, ...]
+    follow_ups: tuple[FollowUp, ...]
+    notices: tuple[Notice, ...]
 
 
 class Silence(Out):

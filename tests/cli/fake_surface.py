@@ -137,6 +137,9 @@ class FakeSurface:
     async def note(self, incident: str, by: str, text: str) -> Outcome:
         return self._did("note", incident, by, text)
 
+    async def acknowledge(self, incident: str, by: str) -> Outcome:
+        return self._did("acknowledge", incident, by)
+
     async def set_actions(self, enabled: bool, by: str, reason: str) -> Outcome:
         return self._did("set_actions", enabled, by, reason)
 

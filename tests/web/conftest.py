@@ -321,6 +321,9 @@ class FakeSurface:
     async def note(self, incident: str, by: str, text: str) -> Outcome:
         return await self._did("note", incident, by, text)
 
+    async def acknowledge(self, incident: str, by: str) -> Outcome:
+        return await self._did("acknowledge", incident, by)
+
     async def set_actions(self, enabled: bool, by: str, reason: str) -> Outcome:
         return await self._did("set_actions", enabled, by, reason)
 

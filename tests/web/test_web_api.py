@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.core import model, view
+from monitor.core import course, model, view
 from monitor.core.view import Outcome
 from monitor.web import WebSettings, models
 
@@ -29,6 +29,7 @@ COMMANDS = [
     ("DELETE", "/api/v1/silences/sil-1", None, ("remove_silence", "sil-1", "api")),
     ("POST", "/api/v1/incidents/inc-7f3a/notes", {"by": "ana", "text": "called the owner"},
      ("note", "inc-7f3a", "ana", "called the owner")),
+    ("POST", "/api/v1/incidents/inc-7f3a/ack", {"by": "ana"}, ("acknowledge", "inc-7f3a", "ana")),
     ("POST", "/api/v1/actions", {"enabled": False, "reason": "drill"}, ("set_actions", False, "api", "drill")),
     ("POST", "/api/v1/storm/lift", {"by": "ana"}, ("lift_storm", "ana")),
     ("POST", "/api/v1/config/reload", {"by": "ana"}, ("reload", "ana")),
@@ -38,7 +39,9 @@ COMMANDS = [
 PAIRS = [
     (models.Status, view.StatusView), (models.Check, view.CheckView), (models.Breaker, view.BreakerView),
     (models.Step, view.StepView), (models.Change, view.ChangeView), (models.Incident, view.IncidentView),
-    (models.TimelineEntry, view.Entry), (models.Silence, view.SilenceView), (models.Observation, model.Row),
+    (models.TimelineEntry, view.Entry), (models.DataGap, course.DataGap), (models.Cost, course.Cost),
+    (models.FollowUp, course.FollowUp), (models.Notice, view.NoticeView), (models.Silence, view.SilenceView),
+    (models.Observation, model.Row),
 ]  # fmt: skip
 
 
