@@ -227,6 +227,14 @@ def half_open(breaker: Breaker, now: datetime, limit: timedelta) -> Breaker:
     return replace(breaker, state=State.HALF_OPEN, since=now, trial_until=now + limit, trial_from=None)
 
 
+def prolong(breaker: Breaker, until: datetime) -> Breaker:
+    """Half open lasts longer, because a gate held its steps: that is no verdict on the recovery."""
+    _tripped(breaker, State.HALF_OPEN)
+    if breaker.trial_from is not None:
+        raise IllegalTransition(f"{breaker.key} is on trial: nothing holds it any more")
+    return replace(breaker, trial_until=until)
+
+
 def trial(breaker: Breaker, now: datetime, span: timedelta) -> Breaker:
     """The last recovery step is done: from now on `span` must pass without a relapse."""
     _tripped(breaker, State.HALF_OPEN)

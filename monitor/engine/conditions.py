@@ -43,6 +43,10 @@ class Surroundings:
         """The lease in hand."""
         return self._ownership.lease(pipeline)
 
+    def doubt(self, pipeline: str) -> None:
+        """A write was fenced: somebody else may own the pipeline."""
+        self._ownership.doubt(pipeline)
+
     def actions_off(self, now: datetime) -> str | None:
         """The kill switch."""
         return self._switch.off(now)

@@ -36,6 +36,7 @@ class Ownership:
         #: Monotonic time at which each lease ends, whatever happens to the wall clock.
         self._ends: dict[str, float] = {}
         self._wanted: set[str] = set()
+        self._doubted: set[str] = set()
 
     def lease(self, pipeline: str) -> Lease | None:
         """The lease in hand, unless it has run out, by the wall clock or by the monotonic one, whichever is sooner.
@@ -43,11 +44,15 @@ class Ownership:
         A wall clock set back must not make a lease last that another replica has taken.
         """
         lease = self._leases.get(pipeline)
-        if lease is None:
+        if lease is None or pipeline in self._doubted:
             return None
         now = self._clock.now()
         end = min(lease.expires_at, now + timedelta(seconds=self._ends[pipeline] - self._clock.tick()))
         return replace(lease, expires_at=end) if end > now else None
+
+    def doubt(self, pipeline: str) -> None:
+        """The store refused a write as fenced: the lease is not believed before it was renewed once more."""
+        self._doubted.add(pipeline)
 
     def leases(self) -> dict[str, bool]:
         """Whether each wanted pipeline is ours."""
@@ -94,6 +99,7 @@ class Ownership:
             try:
                 self._leases[name] = await self._store.renew(held, TTL, now)
                 self._ends[name] = end
+                self._doubted.discard(name)
             except Fenced:
                 del self._leases[name]
                 log.warning("lease.lost", pipeline=name)
@@ -102,6 +108,7 @@ class Ownership:
         lease = await self._store.acquire(name, self._owner, TTL, now)
         if lease is not None:
             self._leases[name], self._ends[name] = lease, end
+            self._doubted.discard(name)
             log.info("lease.acquired", pipeline=name, epoch=lease.epoch)
             try:
                 await self._gained(name)

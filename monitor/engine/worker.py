@@ -88,7 +88,8 @@ class Worker:
             self._stale = not await self._mail.take()
             pause = 0.2 if self._stale else await self._advance()
         except Fenced as error:
-            # The owner of the leases decides: it stops this worker, or renews a lease that had merely run out.
+            # No further call before the lease is proven: by its renewal, or this worker is stopped.
+            self._services.conditions.doubt(self.record.pipeline)
             log.warning("breaker.fenced", breaker=self.record.key, detail=str(error))
             self._stale, pause = True, 1.0
         except Conflict as error:
@@ -234,6 +235,7 @@ class Worker:
         if relapse is not None:
             await self._relapsed(relapse)
             return 0.0
+        await self._prolong_held(index, now)
         if index is not None:
             before, pause = record.steps[index], await self.steps.play(index)
             step = self.record.steps[index]
@@ -254,6 +256,15 @@ class Worker:
             await self._close("recovered: the trial passed")
             return 0.0
         return None  # unknown never closes; `_relapse` ends it
+
+    async def _prolong_held(self, index: int | None, now: datetime) -> None:
+        """A recovery that a gate held must find time left to finish in when the gate opens."""
+        record, trip = self.record, self.record.trip
+        if index is None or trip is None or record.steps[index].phase is not StepPhase.HELD:
+            return
+        limit = self._judge.half_open_limit(trip)
+        if record.trial_until is not None and record.trial_until - now < limit / 2:
+            await self._services.journal.save(self.ledger, diagram.prolong(record, now + limit))
 
     async def _reset_on(self, index: int | None) -> float | None:
         """A person's reset: the steps, then closed, without a trial."""

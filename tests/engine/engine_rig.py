@@ -332,13 +332,13 @@ def breaker(name: str = "loop", *on_trip: StepSpec, pipeline: str = "etl", **mor
     return BreakerSpec(pipeline, name, Severity.SEV2, on_trip=on_trip or (step("cut", name="gate", value=0),), **told)
 
 
-def pipeline(*parts: CheckSpec | BreakerSpec, name: str = "etl", aws: AwsSpec = AwsSpec(), **more: Any) -> Pipeline:
+def pipeline(*parts: CheckSpec | BreakerSpec, name: str = "etl", aws: AwsSpec | None = None, **more: Any) -> Pipeline:
     """One pipeline of these checks and breakers."""
     checks = {part.name: part for part in parts if isinstance(part, CheckSpec)}
     breakers = {part.name: part for part in parts if isinstance(part, BreakerSpec)}
     checks = {key: replace(one, pipeline=name) for key, one in (checks or {"load": check()}).items()}
     breakers = {key: replace(one, pipeline=name) for key, one in breakers.items()}
-    return Pipeline(name, f"{name}.yaml", aws, checks, breakers, **more)
+    return Pipeline(name, f"{name}.yaml", aws or AwsSpec(), checks, breakers, **more)
 
 
 # --- the rig --------------------------------------------------------------------------------------------------------
@@ -442,7 +442,7 @@ class Rig:
 
     def is_in(self, state: str, key: str = "etl/loop") -> Callable[[], bool]:
         """For `until`."""
-        return lambda: self.breaker(key).state.value == state
+        return lambda: any(f"{b.pipeline}/{b.name}" == key and b.state == state for b in self.surface.breakers())
 
     def level(self, key: str = "etl/load") -> Level:
         """The worst level of a check."""

@@ -1,6 +1,6 @@
 """Daemons by fork: imports everything once, then each line of JSON on stdin starts one real daemon process.
 
-A line: {"path", "folder", "env", "kill": [number, "before" | "after"] or null}. The answer is the pid. The daemon writes
+A line: {"path", "folder", "env", "kill": [number, "before" | "after"] or null}; the answer: the pid. The daemon writes
 its URL to FOLDER/url, its log to FOLDER/log, and a byte to FOLDER/commits for every commit of its journal; `kill` ends
 it with SIGKILL just before or just after that commit.
 """
@@ -71,9 +71,10 @@ def child(order) -> int:
     try:
         return asyncio.run(daemon(order))
     except (app.StartError, ConfigError, StoreError) as error:
-        print(f"refused: {error}", flush=True)
+        sys.stdout.write(f"refused: {error}\n")
+        sys.stdout.flush()
         return 78
-    except BaseException:
+    except BaseException:  # noqa: BLE001 (the last words of a process)
         traceback.print_exc()
         return 1
 
@@ -87,7 +88,8 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os._exit(child(order))
-        print(pid, flush=True)
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

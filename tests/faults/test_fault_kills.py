@@ -1,4 +1,4 @@
-"""A daemon killed at every boundary of its journal: nothing is done twice, and everything is restored exactly (law 3)."""
+"""A daemon killed at every boundary of its journal: one effect per change, everything restored exactly (law 3)."""
 
 import asyncio
 from pathlib import Path
