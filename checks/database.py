@@ -190,7 +190,7 @@ async def _activity(params: Database, now: datetime, session: Session) -> list[O
 
 
 async def _table(name: str, now: datetime, session: Session) -> list[Observation]:
-    rows = await session.rows(_TABLE, name)
+    rows = await session.rows(_TABLE, _quoted(name))
     if not rows:
         raise ProbeError(Reason.NOT_FOUND, f"there is no table {name}")
     row = rows[0]
