@@ -17,13 +17,12 @@ What was never deployed within `look_back` is absent, and `missing: zero` makes 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from checks.reading import Group, absent, each_of, find_any, observe
+from checks.reading import Bare, Group, absent, each_of, find_any, observe
 from monitor.plugin import (
     Bound,
     Check,
@@ -48,13 +47,6 @@ SIGNALS = (AGE, RECENT)
 #: BatchGetDeployments takes at most so many.
 _DEPLOYMENTS_PER_CALL = 25
 _MOST_DEPLOYMENTS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A target that has nothing but its name."""
-
-    name: str
 
 
 class DeploymentRecency(Params):
@@ -93,8 +85,8 @@ Changed = Callable[[str, DeploymentRecency, ProbeContext], Awaitable[datetime | 
 async def probe(params: DeploymentRecency, ctx: ProbeContext) -> Sequence[Observation]:
     """Each target by the one call that knows its last change."""
 
-    def reading(changed: Changed) -> Callable[[Resource | Named], Awaitable[list[Observation]]]:
-        async def read(target: Resource | Named) -> list[Observation]:
+    def reading(changed: Changed) -> Callable[[Resource | Bare], Awaitable[list[Observation]]]:
+        async def read(target: Resource | Bare) -> list[Observation]:
             return _observe(target.name, await changed(target.name, params, ctx), params, ctx.now)
 
         return read
@@ -103,7 +95,7 @@ async def probe(params: DeploymentRecency, ctx: ProbeContext) -> Sequence[Observ
     plain = ((params.aliases, _alias), (params.stacks, _stack), (params.deployment_groups, _group))
     groups: list[Group[Any]] = [Group(functions, reading(_function), SIGNALS)]
     for selector, changed in plain:
-        names = [Named(name) for name in selector.names] if selector else []
+        names = [Bare(name) for name in selector.names] if selector else []
         groups.append(Group(names, reading(changed), SIGNALS))
     return await each_of(groups)
 

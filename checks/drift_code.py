@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from checks.drift_rule import Finding, Named, Rule, look_at, seconds_of, spelled
+from checks.drift_rule import Finding, Rule, look_at, seconds_of, spelled
 from checks.executions import EXPRESS
-from checks.reading import number
+from checks.reading import Bare, number
 from monitor.plugin import Duration, ProbeContext, ProbeError, Reason, Resource, ResourceKind, Selector
 
 
@@ -51,7 +51,7 @@ class Environment(Rule):
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """The one function."""
 
-        async def look(function: Named) -> Sequence[str]:
+        async def look(function: Bare) -> Sequence[str]:
             which = {"Qualifier": self.alias} if self.alias else {}
             found = await ctx.aws.call("lambda", "GetFunctionConfiguration", FunctionName=function.name, **which)
             settings = found.get("Environment") or {}
@@ -59,7 +59,7 @@ class Environment(Rule):
                 raise ProbeError(Reason.DENIED, f"Lambda can't decrypt the environment of {function.name}")
             return self._differences(settings.get("Variables") or {})
 
-        return await look_at([Named(self.lambda_function)], look)
+        return await look_at([Bare(self.lambda_function)], look)
 
     def _differences(self, live: Mapping[str, str]) -> list[str]:
         names = [

@@ -10,10 +10,10 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from checks.drift_rule import Finding, Named, Rule, look_at
+from checks.drift_rule import Finding, Rule, look_at
 from checks.metric_source import never_speaks
 from checks.query_result import listed, plain, word
-from checks.reading import number
+from checks.reading import Bare, number
 from monitor.plugin import Duration, OperationUse, ProbeContext, ProbeError, Reason, target_name
 
 
@@ -33,9 +33,9 @@ class ByName(Rule):
         """The names."""
         return tuple(getattr(self, next(iter(type(self).model_fields))))
 
-    async def look(self, look: Callable[[Named], Awaitable[Sequence[str]]]) -> list[Finding]:
+    async def look(self, look: Callable[[Bare], Awaitable[Sequence[str]]]) -> list[Finding]:
         """A finding per name."""
-        return await look_at([Named(name) for name in dict.fromkeys(self.targets)], look)
+        return await look_at([Bare(name) for name in dict.fromkeys(self.targets)], look)
 
 
 class Database(ByName):
@@ -48,7 +48,7 @@ class Database(ByName):
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By instance."""
 
-        async def look(database: Named) -> Sequence[str]:
+        async def look(database: Bare) -> Sequence[str]:
             reply = await ctx.aws.call("rds", "DescribeDBInstances", DBInstanceIdentifier=database.name)
             instance, wrong = reply["DBInstances"][0], []
             days = int(instance.get("BackupRetentionPeriod") or 0)
@@ -71,7 +71,7 @@ class Bucket(ByName):
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By bucket."""
 
-        async def look(bucket: Named) -> Sequence[str]:
+        async def look(bucket: Bare) -> Sequence[str]:
             wrong = []
             if self.versioning:
                 status = (await ctx.aws.call("s3", "GetBucketVersioning", Bucket=bucket.name)).get("Status")
@@ -186,7 +186,7 @@ class Custom(Rule):
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """One call."""
 
-        async def look(_: Named) -> Sequence[str]:
+        async def look(_: Bare) -> Sequence[str]:
             reply = await ctx.aws.call(self.service, self.operation, **self.parameters)
             try:
                 result = jmespath.search(self.query, plain(reply))
@@ -197,7 +197,7 @@ class Custom(Rule):
             told = self._judge(result)
             return [told + (f": {self.fix}" if self.fix else "")] if told else []
 
-        return await look_at([Named(self.targets[0])], look)
+        return await look_at([Bare(self.targets[0])], look)
 
     def _judge(self, result: object) -> str:
         """What is wrong; never the value itself, which may be a secret."""

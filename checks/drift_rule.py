@@ -44,13 +44,6 @@ class Rule(Params):
         return any(selector.discovers for selector in self.selectors)
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A resource that has nothing but its name."""
-
-    name: str
-
-
 async def look_at(resources: Sequence[N], look: Callable[[N], Awaitable[Sequence[str]]]) -> list[Finding]:
     """A finding per resource, several at a time; one that can't be read is a finding too."""
     found: dict[str, Finding] = {}

@@ -14,13 +14,12 @@ The highest value within `window` counts. No datapoint means that nothing was us
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pydantic import Field, model_validator
 
-from checks.reading import MINUTE, Group, absent, each_of, find_any, number, observe, whole_minutes
+from checks.reading import MINUTE, Bare, Group, absent, each_of, find_any, number, observe, whole_minutes
 from monitor.plugin import (
     Bound,
     Check,
@@ -78,32 +77,25 @@ class QuotaHeadroom(Params):
         return self
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A limit that has nothing but its name."""
-
-    name: str
-
-
 async def probe(params: QuotaHeadroom, ctx: ProbeContext) -> Sequence[Observation]:
     """Each limit and its usage; one that fails is unknown alone."""
 
-    async def account_wide(limit: Named) -> list[Observation]:
+    async def account_wide(limit: Bare) -> list[Observation]:
         return await (_concurrency if limit.name == CONCURRENCY else _executions)(params, ctx)
 
     async def function(resource: Resource) -> list[Observation]:
         return await _timeout(resource.name, params, ctx)
 
-    async def quota(limit: Named) -> list[Observation]:
+    async def quota(limit: Bare) -> list[Observation]:
         return await _quota(limit.name, params.quotas[limit.name], params, ctx)
 
     wide = [(CONCURRENCY, params.lambda_concurrency), (EXECUTIONS, params.open_executions)]
     functions = await find_any(ctx, ResourceKind.FUNCTION, params.lambda_timeouts)
     return await each_of(
         [
-            Group([Named(name) for name, is_wanted in wide if is_wanted], account_wide, SIGNALS),
+            Group([Bare(name) for name, is_wanted in wide if is_wanted], account_wide, SIGNALS),
             Group(functions, function, SIGNALS),
-            Group([Named(name) for name in params.quotas], quota, SIGNALS),
+            Group([Bare(name) for name in params.quotas], quota, SIGNALS),
         ]
     )
 

@@ -66,6 +66,13 @@ class Named(Protocol):
         """The target's name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A target that has nothing but its name: discovery does not know its sort."""
+
+    name: str
+
+
 N = TypeVar("N", bound=Named)
 
 

@@ -17,6 +17,7 @@ Several types in one check must not share a name: a target is called by its shor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -24,8 +25,8 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from checks.reading import Group, each_of, observe
-from checks.states import TYPES, Named, Target, Type
+from checks.reading import Bare, Group, each_of, observe
+from checks.states import TYPES, Target, Type
 from monitor.plugin import (
     Bound,
     Check,
@@ -38,6 +39,7 @@ from monitor.plugin import (
     Selector,
     Signal,
     SignalSpec,
+    target_name,
 )
 
 UNHEALTHY = Signal("unhealthy", "state", "0 in a good state, 1 in any other.")
@@ -78,6 +80,9 @@ class ResourceState(Params):
             plain = not isinstance(TYPES[name].found_by, ResourceKind)
             if plain and (selector.tags or any(one.startswith("arn:") for one in selector.names)):
                 raise ValueError(f"{name} are selected by name or glob, not by tag or ARN")
+        names = Counter(target_name(name) for selector in selected.values() for name in selector.explicit)
+        for name in (one for one, count in names.items() if count > 1):
+            raise ValueError(f"two resources are called {name}: give each a check of its own")
         if self.aliases and (self.aliases.discovers or any(name.count(":") != 1 for name in self.aliases.names)):
             raise ValueError("aliases are written as `function:alias`, without globs")
         return self
@@ -110,7 +115,7 @@ async def _targets(name: str, selector: Selector, ctx: ProbeContext) -> Sequence
     if selector.discovers and not isinstance(found_by, ResourceKind):
         globs = [one for one in selector.names if one not in names]
         names.update(one for one in await found_by.names(ctx) if any(fnmatchcase(one, glob) for glob in globs))
-    return [Named(one) for one in sorted(names)]
+    return [Bare(one) for one in sorted(names)]
 
 
 def _reading(

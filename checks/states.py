@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from checks.reading import Bare
 from monitor.plugin import ProbeContext, ProbeError, Reason, Resource, ResourceKind
 
 PRESENT = "present"
@@ -19,14 +20,7 @@ PRESENT = "present"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A resource of a type that discovery does not know: nothing but its name."""
-
-    name: str
-
-
-Target = Resource | Named
+Target = Resource | Bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +171,10 @@ TYPES: Mapping[str, Type] = {
         ("dynamodb:DescribeTable", "dynamodb:ListTables"),
     ),
     "buckets": Type(
-        (PRESENT,), _bucket, Listing("s3", "ListBuckets", ("Buckets",), "Name", {}), ("s3:ListBucket", "s3:ListAllMyBuckets")
+        (PRESENT,),
+        _bucket,
+        Listing("s3", "ListBuckets", ("Buckets",), "Name", {}),
+        ("s3:ListBucket", "s3:ListAllMyBuckets"),
     ),
     "rules": Type(
         ("ENABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"),

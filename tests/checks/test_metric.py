@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from pydantic import ValidationError
 
 from checks.expression import parse
 from checks.metric import CHECK, Metric
-from monitor.plugin import MetricQuery, Missing, ProbeError, Reason
+from monitor.aws import Operations
+from monitor.config import load
+from monitor.plugin import MetricQuery, Missing, ProbeError, Reason, Registry
 from monitor.testing import FakeAws, assert_check_conforms, observed, run_probe
 
 ERRORS = {"namespace": "JauntDataScout", "metric": "Errors", "dimensions": {}}
@@ -161,6 +164,25 @@ def test_what_silence_means_follows_the_statistic(source: Any, missing: Missing)
     """Counts: zero. Gauges: nothing."""
     params = Metric.model_validate({"metrics": {"one": {**ERRORS, **source}}})
     assert CHECK.absences(params) == {"value": missing}
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "missing"),
+    [
+        ("{value: {critical: {above: 5}}}", Missing.ZERO),
+        ("{value: {missing: breach}}", Missing.BREACH),
+    ],
+)
+def test_a_pipeline_file_gets_that_default_and_may_say_otherwise(
+    tmp_path: Path, thresholds: str, missing: Missing
+) -> None:
+    """Errors that are not counted are no errors, unless the file fears silence."""
+    file = tmp_path / "p.yaml"
+    source = "{namespace: N, metric: Errors, dimensions: {}}"
+    check = f"{{kind: metric, metrics: {{errors: {source}}}, thresholds: {thresholds}}}"
+    file.write_text(f"pipeline: p\naws: {{region: us-east-1}}\nchecks:\n  errors: {check}\n")
+    (pipeline,) = load([file], Registry(kinds={"metric": CHECK}, actions={}), {}, Operations()).pipelines
+    assert pipeline.checks["errors"].signals["value"].missing is missing
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,7 @@ async def test_a_graphql_api_has_no_status_to_be_red_about() -> None:
         ({"clusters": "arn:aws:kafka:us-east-1:1:cluster/x/y"}, "not by tag or ARN"),
         ({"databases": {"tags": {"a": "b"}}}, "not by tag or ARN"),
         ({"aliases": "api"}, "function:alias"),
+        ({"tables": "x", "stacks": "x"}, "a check of its own"),
     ],
 )
 def test_mistakes_are_told_at_load(params: Any, message: str) -> None:
