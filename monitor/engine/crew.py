@@ -33,10 +33,10 @@ class Crew:
         self._lease_of = lease_of
         self.workers: dict[str, Worker] = {}
 
-    def poke(self, pipeline: str) -> None:
-        """Something of this pipeline changed: its workers look again."""
+    def poke(self, pipeline: str, check: str) -> None:
+        """A run of this check ended: the workers that it can matter to look again."""
         for worker in self.workers.values():
-            if worker.record.pipeline == pipeline:
+            if worker.record.pipeline == pipeline and worker.watches(check):
                 worker.poke()
 
     def orphans(self) -> set[str]:

@@ -228,7 +228,7 @@ class Engine:
         self._outside.meter.run_finished(
             spec.pipeline, spec.name, spec.kind, run.seconds, lateness, run.reason, run.started
         )
-        self.crew.poke(spec.pipeline)
+        self.crew.poke(spec.pipeline, spec.name)
         await self._tell(spec, run, moved)
         await self._timers.save(spec.key)
 

@@ -49,6 +49,8 @@ class Worker:
         self._mail = Mailbox(self._wake.set)
         self._judge = Judge(services)
         self.stopped = False
+        #: The checks of the condition, worked out once per configuration.
+        self._watched: tuple[BreakerSpec | None, frozenset[str]] = (None, frozenset())
         #: What is in memory may be older than the store: read it again first.
         self._stale = False
         permits = Permits(services, lambda: self.ledger.record, lambda: self._mail.interrupt)
@@ -61,6 +63,14 @@ class Worker:
         return self.ledger.record
 
     # --- life ---------------------------------------------------------------------------------------------------
+
+    def watches(self, check: str) -> bool:
+        """Whether a run of this check can bring news: always while not closed (a verify may wait for any check)."""
+        if self.record.state is not State.CLOSED or self.spec is None:
+            return True
+        if self._watched[0] is not self.spec:
+            self._watched = (self.spec, frozenset(checks_of(self.spec.condition)))
+        return check in self._watched[1]
 
     def poke(self) -> None:
         """Something changed: look again."""
