@@ -43,7 +43,8 @@ class BillingParams(Params):
 
     @model_validator(mode="after")
     def _has_units(self) -> BillingParams:
-        if (self.mode == PROVISIONED) != (self.read is not None and self.write is not None):
+        given = {self.read is not None, self.write is not None}
+        if given != {self.mode == PROVISIONED}:
             raise ValueError("PROVISIONED needs `read` and `write`, PAY_PER_REQUEST takes neither")
         return self
 

@@ -11,8 +11,9 @@ from botocore.validate import ParamValidator
 from monitor.plugin import Action
 from monitor.testing import Call, FakeAws
 
-#: Where IAM's prefix differs from the service's name.
+#: Where IAM's prefix differs from the service's name, and where its action differs from the operation.
 IAM = {"stepfunctions": "states"}
+IAM_ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction", "s3:ListObjectsV2": "s3:ListBucket"}
 
 
 class Models:
@@ -55,4 +56,5 @@ def fake(models: Models) -> Iterator[Callable[..., FakeAws]]:
             if action is not None and action.permissions:
                 service, operation = call.name.split(".")
                 permission = f"{IAM.get(service, service)}:{operation}"
+                permission = IAM_ACTIONS.get(permission, permission)
                 assert permission in action.permissions, f"{action.name} calls {permission} without declaring it"
