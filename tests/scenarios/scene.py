@@ -16,7 +16,7 @@ from typing import Any
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from emulated import Emulated
-from scene_clock import SceneClock
+from scene_clock import SceneClock, Sleeper
 from traffic import Request, Wire, mutating
 
 from monitor.app import Boot, Running, alone, registry
@@ -29,12 +29,13 @@ from monitor.settings import Settings
 from monitor.store.memory import MemoryStore
 from monitor.telemetry import Redactor
 
-#: Tasks whose sleeps are part of the work in hand: probes and reads settle, breakers' actions go on while time moves.
-_READS = ("check:", "probe:", "aws.")
-_DEADLINE = "probe:deadline"
+#: Tasks of checks and of the reader; the nap that bounds a run is none of them.
+_READS, _DEADLINE = ("check:", "probe:", "aws."), "probe:deadline"
 _ACTIONS = "breaker:"
-#: An action that sleeps no longer than this is paced; one that sleeps longer waits for the world.
+#: Who sleeps no longer than this is paced; who sleeps longer waits for the world.
 _PACE = 0.25
+#: So many looks (of half a millisecond) without a request under way: whatever is left waits for time.
+_IDLE = 40
 #: Real seconds after which something hangs.
 _PATIENCE = 30.0
 
@@ -185,7 +186,7 @@ class Scene:
         """One move: to the next paced call, else a whole step; the beginning of a minute is never jumped over."""
         now = self.clock.tick()
         target = min(end, now + self.stage.step, now + self._to_next_minute())
-        exact = self.clock.next_due(lambda task: _is_read(task) or task.startswith(_ACTIONS))
+        exact = self.clock.next_due(lambda one: _is_paced(one) or one.task.startswith(_ACTIONS))
         if exact is not None:
             target = min(target, max(exact, now))
         self._move(target)
@@ -207,38 +208,42 @@ class Scene:
     async def _settle(self) -> None:
         """Until nothing is under way but waiting for time."""
         loop = asyncio.get_running_loop()
-        deadline, quiet = loop.time() + _PATIENCE, 0
+        deadline, quiet, idle = loop.time() + _PATIENCE, 0, 0
         while quiet < 3:
             for _ in range(5):
                 await asyncio.sleep(0)
-            busy = self._busy()
-            if not busy and not self.stage.wire.flying and self._paced() is None:
+            reads, actions = self._busy()
+            flying = self.stage.wire.flying
+            paced = None if flying else self.clock.next_due(_is_paced)
+            if paced is None and not flying and idle > _IDLE:
+                # What is left sleeps in a task of its own: for a read time goes on, an action is asked again later.
+                paced, actions = (self.clock.next_due(_is_nameless) if reads else None), []
+            if loop.time() > deadline:
+                left = ", ".join(reads + actions)
+                raise AssertionError(f"still busy after {_PATIENCE:g} real seconds: {left}\n{self.story()}")
+            if paced is not None:
+                self._move(paced)
+            elif not (reads or actions or flying):
                 quiet += 1
                 continue
-            quiet = 0
-            if loop.time() > deadline:
-                raise AssertionError(f"still busy after {_PATIENCE:g} real seconds: {', '.join(busy)}\n{self.story()}")
-            if not self.stage.wire.flying and (paced := self._paced()) is not None:
-                self._move(paced)
             else:
+                idle = 0 if flying else idle + 1
                 await asyncio.sleep(0.0005)
+                quiet = 0
+                continue
+            quiet = idle = 0
         self._listen()
 
-    def _paced(self) -> float | None:
-        """When a read goes on that sleeps, or an action that is only paced; not one that waits for the world."""
-        reads = self.clock.next_due(_is_read)
-        actions = self.clock.next_due(lambda task: task.startswith(_ACTIONS))
-        if actions is not None and actions > self.clock.tick() + _PACE:
-            actions = None
-        return min((due for due in (reads, actions) if due is not None), default=None)
-
-    def _busy(self) -> list[str]:
-        names = []
+    def _busy(self) -> tuple[list[str], list[str]]:
+        """Reads that have not ended, and breakers that are at work."""
+        reads, actions = [], []
         for task in asyncio.all_tasks():
             name = task.get_name()
-            if _is_read(name) or (name.startswith(_ACTIONS) and not _waits(task)):
-                names.append(name)
-        return names
+            if name.startswith(_READS) and name != _DEADLINE:
+                reads.append(name)
+            elif name.startswith(_ACTIONS) and not _waits(task):
+                actions.append(name)
+        return reads, actions
 
     # --- what is to be seen ----------------------------------------------------------------------------------------
 
@@ -323,8 +328,14 @@ class Scene:
         return outcome
 
 
-def _is_read(task: str) -> bool:
-    return task.startswith(_READS) and task != _DEADLINE
+def _is_paced(sleeper: Sleeper) -> bool:
+    """Part of the work in hand: a read's sleep, or one too short to wait for anything in the world."""
+    is_read = sleeper.task.startswith(_READS) and sleeper.task != _DEADLINE
+    return is_read or sleeper.seconds <= _PACE
+
+
+def _is_nameless(sleeper: Sleeper) -> bool:
+    return sleeper.task.startswith("Task-")
 
 
 def _waits(task: asyncio.Task[Any]) -> bool:

@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 
 @dataclass(order=True, slots=True)
 class Sleeper:
-    """A task that waits for `due` (a tick)."""
+    """A task that waits for `due` (a tick), `seconds` from when it began to."""
 
     due: float
     order: int
+    seconds: float = field(compare=False)
     task: str = field(compare=False)
     woken: asyncio.Future[None] = field(compare=False)
 
@@ -49,14 +50,14 @@ class SceneClock:
         task = asyncio.current_task()
         woken = asyncio.get_running_loop().create_future()
         name = task.get_name() if task is not None else ""
-        heapq.heappush(self._sleepers, Sleeper(self._tick + seconds, next(self._order), name, woken))
+        heapq.heappush(self._sleepers, Sleeper(self._tick + seconds, next(self._order), seconds, name, woken))
         await woken
 
-    def next_due(self, wanted: Callable[[str], bool]) -> float | None:
-        """The earliest tick for which a task whose name is `wanted` waits."""
+    def next_due(self, wanted: Callable[[Sleeper], bool]) -> float | None:
+        """The earliest tick for which one that is `wanted` waits."""
         self._sleepers = [sleeper for sleeper in self._sleepers if not sleeper.woken.done()]
         heapq.heapify(self._sleepers)
-        return min((sleeper.due for sleeper in self._sleepers if wanted(sleeper.task)), default=None)
+        return min((sleeper.due for sleeper in self._sleepers if wanted(sleeper)), default=None)
 
     def move(self, tick: float) -> None:
         """Go on to `tick` and wake whoever waited for it."""
