@@ -93,7 +93,7 @@ async def test_an_on_demand_tables_ceiling_is_set_and_removed(fake):
 
 async def test_an_index_that_is_not_there_is_named(fake):
     """With those that are."""
-    with pytest.raises(ActionError, match="no index city .it has: geo."):
+    with pytest.raises(ActionError, match=r"no index city \(it has: geo\)"):
         await run_action(SCALE, {"table": "t", "index": "city", "read": 1}, fake(Table().replies))
 
 
@@ -170,13 +170,12 @@ class Scaling:
         self.policies.pop(ScalableDimension, None)
         return {}
 
-    def put(self, *, ScalableDimension, PolicyName, TargetTrackingScalingPolicyConfiguration, **where):
+    def put(self, *, ScalableDimension, **policy):
         if self.fail_at == ScalableDimension:
             self.fail_at = None
             raise ActionError(Reason.UNAVAILABLE, "HTTP 500")
-        self.policies[ScalableDimension] = {
-            "PolicyName": PolicyName, "TargetTrackingScalingPolicyConfiguration": TargetTrackingScalingPolicyConfiguration,
-        }  # fmt: skip
+        kept = ("PolicyName", "TargetTrackingScalingPolicyConfiguration")
+        self.policies[ScalableDimension] = {name: policy[name] for name in kept}
         return {}
 
 
@@ -206,7 +205,7 @@ async def test_scaling_is_target_and_policy_and_undo_leaves_what_was_there(fake,
     await assert_action_conforms(AUTOSCALE, LIMITS, lambda: fake(scaling.replies, action=AUTOSCALE))
     assert (scaling.targets, scaling.policies) == (targets, policies)
     await run_action(AUTOSCALE, LIMITS, fake(scaling.replies, action=AUTOSCALE))
-    assert scaling.targets == dict.fromkeys((READ, WRITE), {"MinCapacity": 5, "MaxCapacity": 1000})
+    assert scaling.targets == {key: {"MinCapacity": 5, "MaxCapacity": 1000} for key in (READ, WRITE)}
     read = scaling.policies[READ]
     assert read["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 70
     if policies:
