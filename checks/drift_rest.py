@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from checks.drift_rule import Finding, Rule, look_at
 from checks.metric_source import never_speaks
@@ -22,7 +22,20 @@ def _names(data: object) -> object:
     return (data,) if isinstance(data, str) else data
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+_TEXT: dict[str, Any] = {"type": "string"}
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_names),
+    WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}),
+]
+
+#: What YAML writes for one value.
+_SCALARS: list[dict[str, Any]] = [{"type": one} for one in ("string", "number", "boolean", "null")]
+Wanted = Annotated[
+    tuple[str, ...],
+    BeforeValidator(listed),
+    WithJsonSchema({"anyOf": [*_SCALARS, {"type": "array", "items": {"anyOf": _SCALARS}, "minItems": 1}]}),
+]
 
 
 class ByName(Rule):
@@ -149,9 +162,7 @@ class Custom(Rule):
     )
     parameters: Mapping[str, Any] = Field(default_factory=dict, description="Its parameters, in AWS's spelling.")
     query: str = Field(description="JMESPath over the reply: one text, number, true, false or null.")
-    expect: Annotated[tuple[str, ...], BeforeValidator(listed)] | None = Field(
-        None, description="What the result has to be, or a list of what it may be."
-    )
+    expect: Wanted | None = Field(None, description="What the result has to be, or a list of what it may be.")
     at_least: float | None = Field(None, description="Smallest number that is right.")
     at_most: float | None = Field(None, description="Largest number that is right.")
     target: str = Field(min_length=1, description="What the target is called.")

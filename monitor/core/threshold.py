@@ -29,6 +29,9 @@ from monitor.core.track import Novelty, Pace, Track, Zone
 
 HOLD_LIMIT = 3600.0
 
+#: Characters of a kind's own words that go into a reason.
+LONGEST_DETAIL = 300
+
 
 @dataclass(frozen=True, slots=True)
 class SignalState:
@@ -143,7 +146,8 @@ def judge(
         value=point.value,
         pending=(warning.pending and level is not Level.CRITICAL) or critical.pending,
         changed=changed,
-        reason=point.unknown or sentence.reason(spec, (warning, critical), level, point.value, obs.unit),
+        reason=point.unknown
+        or _told(sentence.reason(spec, (warning, critical), level, point.value, obs.unit), level, obs),
         standing=stands,
         unknown_seconds=judged.unknown_seconds,
         since=since,
@@ -173,6 +177,14 @@ def _pace(state: SignalState, now: datetime, elapsed: float | None, interval: fl
         return Pace(wall, min(wall, interval), interval)
     span = max(0.0, elapsed)
     return Pace(span, min(span, 3 * interval), interval)
+
+
+def _told(reason: str, level: Level, obs: Observation) -> str:
+    """Why it is bad, with what the kind says beside its number: which state failed, which setting breaks a rule."""
+    if level is Level.OK or not obs.detail or obs.value is None:
+        return reason
+    detail = obs.detail if len(obs.detail) <= LONGEST_DETAIL else obs.detail[: LONGEST_DETAIL - 1] + "…"
+    return f"{reason} ({detail})"
 
 
 def _point(missing: Missing, state: SignalState, obs: Observation, now: datetime, interval: float) -> _Point:
