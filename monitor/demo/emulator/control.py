@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 
-from monitor.demo.emulator import cloudwatch, cost, kafka, servicequotas, sqs, stepfunctions, synthetics
+from monitor.demo.emulator import cloudtrail, cloudwatch, cost, kafka, s3, servicequotas, sqs, stepfunctions, synthetics
 from monitor.demo.emulator.state import Bucket, Emulator, Fault
 
 PREFIX = "/_emulator/"
@@ -59,6 +59,10 @@ class Control:
             "POST service-quotas": lambda body: {"count": servicequotas.set_quotas(*_where(body), body["quotas"])},
             "POST canaries": self._canary,
             "POST kafka/state": lambda body: {"count": kafka.set_state(*_where(body), body["cluster"], body["state"])},
+            "POST cloudtrail": lambda body: {"count": cloudtrail.put(self._emulator, *_where(body), body["records"])},
+            "POST s3/age": lambda body: {
+                "count": s3.age(_where(body)[0], body["bucket"], body.get("prefix", ""), float(body["seconds"]))
+            },
             "GET deliveries": lambda body: {"deliveries": dict(self._emulator.deliveries)},
         }
 

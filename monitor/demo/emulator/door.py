@@ -13,12 +13,15 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from monitor.demo.emulator import (
     alarms,
     autoscaling,
+    cloudtrail,
     cloudwatch,
     cost,
     dynamodb,
     events,
     kafka,
     lambda_,
+    logs,
+    s3,
     servicequotas,
     sqs,
     stepfunctions,
@@ -53,6 +56,9 @@ class Door:
             kafka,
             servicequotas,
             synthetics,
+            logs,
+            cloudtrail,
+            s3,
         ):
             emulator.answerers.update(module.install(emulator))
 

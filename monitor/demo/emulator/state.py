@@ -94,6 +94,8 @@ class Emulator:
     provisioned: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     #: Cost Explorer: rows, forecast, anomalies.
     cost: dict[str, Any] = field(default_factory=dict)
+    #: CloudTrail's records.
+    trail: list[dict[str, Any]] = field(default_factory=list)
 
     def fault_for(self, call: Call) -> Fault | None:
         """The first armed fault that names this call, one use spent."""
@@ -148,6 +150,7 @@ class Emulator:
             self.deliveries.clear()
             self.provisioned.clear()
             self.cost.clear()
+            self.trail.clear()
             self.settings = Settings()
 
 
