@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ from monitor.core.gaps import Gap
 
 #: Bounds of what one incident holds; a check names at most 48 missed windows.
 MOST_GAPS, MOST_TASKS, MOST_COSTS = 60, 20, 3
-MOST_WORDS = 300
+#: Bytes of one text as JSON.
+MOST_TEXT, MOST_WORDS = 500, 300
 
 
 class IncidentStatus(StrEnum):
@@ -148,7 +150,7 @@ def heard(course: Course, by: str, text: str, now: datetime) -> Course:
     said = _SAYS.fullmatch(text)
     if said is None:
         return course
-    what, words = said[1].lower().replace("-", ""), " ".join(said[2].split())[:MOST_WORDS]
+    what, words = said[1].lower().replace("-", ""), short(" ".join(said[2].split()), MOST_WORDS)
     match what:
         case "root cause":
             return replace(course, root_cause=words)
@@ -164,3 +166,13 @@ def heard(course: Course, by: str, text: str, now: datetime) -> Course:
 def windows(resource: str, found: Iterable[Gap], proposal: str) -> list[DataGap]:
     """The gaps that a check found, as an incident keeps them."""
     return [DataGap(resource, gap.start, gap.end, proposal, cut=False) for gap in found]
+
+
+def short(text: str, most: int = MOST_TEXT) -> str:
+    """A text of at most `most` bytes once written as JSON."""
+    if len(json.dumps(text)) <= most:
+        return text
+    kept = text[:most]
+    while len(json.dumps(kept + "…")) > most:
+        kept = kept[: len(kept) * 9 // 10]
+    return kept + "…"

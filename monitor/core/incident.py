@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.codec import decode, encode
-from monitor.core.course import MOVES, Course, IncidentStatus
+from monitor.core.course import MOVES, Course, IncidentStatus, short
 from monitor.core.durations import format_duration
 from monitor.core.model import Json, Severity
 from monitor.core.view import Entry, IncidentView, NoticeView
@@ -20,11 +19,10 @@ MOST_ENTRIES = 500
 FIRST_ENTRIES = 50
 MOST_NOTICES = 100
 #: Notices on their way, and for how long after a restart they are still worth sending.
-MOST_OUTBOUND = 10
+MOST_OUTBOUND = 5
 OUTBOUND_FOR = timedelta(hours=1)
-#: Bytes of one text as JSON: 500 entries stay below the 400 KB a DynamoDB item may have.
-MOST_TEXT = 500
-MOST_BODY = 2000
+#: Bytes as JSON: a full incident stays below the 400 KB a DynamoDB item may have.
+MOST_BODY, MOST_DETAIL = 2000, 200
 MOST_TARGETS = 50
 
 
@@ -194,13 +192,13 @@ def lasted(incident: Incident, now: datetime) -> str:
 def queued(incident: Incident, notice: Outbound) -> Incident:
     """With a notice on its way; people count as told."""
     kept = [one for one in incident.outbound if one.key != notice.key and notice.at - one.at < OUTBOUND_FOR]
-    outbound = (*kept, replace(notice, title=short(notice.title), body=notice.body[:MOST_BODY]))[-MOST_OUTBOUND:]
+    outbound = (*kept, replace(notice, title=short(notice.title), body=short(notice.body, MOST_BODY)))[-MOST_OUTBOUND:]
     return replace(incident, outbound=outbound, course=replace(incident.course, told_at=notice.at))
 
 
 def notified(incident: Incident, notice: Notice, *, last: bool = False) -> Incident:
     """With a notice on record, the newest 100 kept. `last`: no channel is left that may still take it."""
-    kept = (*incident.notices, replace(notice, detail=short(notice.detail)))[-MOST_NOTICES:]
+    kept = (*incident.notices, replace(notice, detail=short(notice.detail, MOST_DETAIL)))[-MOST_NOTICES:]
     outbound = tuple(one for one in incident.outbound if not (last and one.key == notice.key))
     return replace(incident, notices=kept, outbound=outbound)
 
@@ -264,13 +262,3 @@ def follow_ups_due(incident: Incident, now: datetime) -> list[str]:
         for one in incident.course.follow_ups(incident.resolved_at)
         if one.due is not None and one.done_at is None and now >= one.due and one.text not in incident.course.reminded
     ]
-
-
-def short(text: str) -> str:
-    """A text of at most MOST_TEXT bytes once written as JSON."""
-    if len(json.dumps(text)) <= MOST_TEXT:
-        return text
-    kept = text[:MOST_TEXT]
-    while len(json.dumps(kept + "…")) > MOST_TEXT:
-        kept = kept[: len(kept) * 9 // 10]
-    return kept + "…"

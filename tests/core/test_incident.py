@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.course import DataGap, heard
 from monitor.core.incident import (
     FIRST_ENTRIES,
     MOST_ENTRIES,
     Incident,
     Notice,
+    Outbound,
     append,
     incident_id,
     notified,
     open_incident,
+    queued,
     resolve,
     respond_within,
     update_due,
@@ -79,8 +83,17 @@ def test_the_fullest_incident_fits_the_store(letter: str) -> None:
     for i in range(MOST_ENTRIES + 100):
         story = append(story, NOW + timedelta(seconds=i), f"{i} {letter * 5000}", "action.applied")
     for _ in range(150):
-        story = notified(story, Notice(NOW, "update", "slack", True, letter * 5000))
-    assert len(json.dumps(story.to_json())) < 380_000
+        story = notified(
+            story, Notice(NOW, "update", "slack", True, letter * 5000, "update action.failed 0123456789ab")
+        )
+    course = story.course
+    for i in range(100):
+        story = queued(story, Outbound(f"update {i}", NOW, letter * 5000, letter * 5000))
+        course = heard(course, "ann", f"follow-up: {i} {letter * 5000}", NOW)
+        course = heard(course, "ann", f"done: {i} {letter * 5000}", NOW)
+        course = course.missed(DataGap("events/default/rule", NOW + timedelta(hours=i), NOW, "replay " * 40))
+    story = replace(story, course=course)
+    assert len(json.dumps(story.to_json())) < 400_000
     assert story.timeline[-1].text.endswith("…")
 
 

@@ -280,7 +280,8 @@ def _action(name: str, risk: Risk, params: type[Params], plan: Any, apply: Any, 
 ACTIONS = {
     "cut": _action(
         "cut", Risk.REVERSIBLE, SetParams, _set_plan, _apply, capture=_capture, undo=_undo,
-        restrictive=_smallest, resource_field="name",
+        restrictive=_smallest, resource_field="name", cuts_of=lambda change: change.wanted == 0,
+        backfill="run it again",
     ),
     "purge": _action("purge", Risk.DESTRUCTIVE, NameParams, _thing_plan("purge"), _purge, resource_field="name"),
     "kick": _action("kick", Risk.DISRUPTIVE, NameParams, _thing_plan("kick"), _purge, resource_field="name"),
