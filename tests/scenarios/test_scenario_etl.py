@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from scene import Scene
 
-from monitor.demo.world import INGEST, MACHINE, MACHINE_NAME, PROCESSED, RAW, RULE, TABLE, World, pattern
+from monitor.demo.world import (
+    BUDGET,
+    INGEST,
+    MACHINE,
+    MACHINE_NAME,
+    PROCESSED,
+    RAW,
+    RULE,
+    TABLE,
+    TRANSFORM,
+    World,
+    pattern,
+)
 
 
 async def etl(scene: Scene) -> World:
@@ -169,3 +182,53 @@ async def correct(scene: Scene) -> None:
     }  # fmt: skip
     assert not (await events.test_event_pattern(EventPattern=fixed, Event=json.dumps(event)))["Result"]
     await events.put_rule(Name=RULE, EventPattern=fixed, State="DISABLED")
+
+
+# --- E4 ---------------------------------------------------------------------------------------------------------------
+
+DAYS = 42
+
+
+async def spend(scene: Scene, *, runaway: bool) -> None:
+    """Daily costs by service, the month's budget, and the traffic behind them; `runaway` for the last two days."""
+    today = scene.clock.now().date()
+    rows = [
+        {"date": (today - timedelta(days=ago)).isoformat(), "service": service, "tags": {"pipeline": "etl"},
+         "amount": (41.0 if runaway and ago <= 2 else 3.0) * share}
+        for ago in range(1, DAYS + 1)
+        for service, share in (("AWS Lambda", 0.6), ("AWS Step Functions", 0.3), ("Amazon DynamoDB", 0.1))
+    ]  # fmt: skip
+    actual, forecasted = (86.0, 171.0) if runaway else (61.0, 78.0)
+    await scene.side.post("cost", rows=rows)
+    await scene.side.post("budgets", budget=BUDGET, actual=actual, forecasted=forecasted)
+    factor = 50 if runaway else 1
+    function, machine = {"FunctionName": TRANSFORM}, {"StateMachineArn": MACHINE}
+    await scene.meter("AWS/Lambda", "Invocations", 200 * factor, since="15m", **function)
+    await scene.meter("AWS/Lambda", "Duration", 200 * factor * 2500, since="15m", **function)
+    await scene.meter("AWS/States", "ExecutionsStarted", 40 * factor, since="15m", **machine)
+
+
+async def test_e4_cost_spike_is_answered_by_a_flag_and_by_three_approved_cuts(stage):
+    """Past 80 % of the month: economy at once; memory, billing, retention after a yes each; normal when it is over."""
+    scene = await stage("etl", breakers=["cost-spike"], COST_INTERVAL="1h")
+    world = await etl(scene)
+    await spend(scene, runaway=True)
+    await scene.begin()
+
+    await scene.until(lambda: scene.breaker().approval is not None, within="10m")
+    assert scene.level("cost", "budget_used") == "critical"
+    assert await world.flag() == "economy"
+    before = await world.economies()
+    assert (before["memory"], before["retention"]) == (1024, 30)  # nothing lasting without a person
+    for _ in range(3):
+        await scene.until(lambda: scene.breaker().approval is not None, within="10m")
+        await scene.approve()
+    await scene.until(breaker="open", within="10m")
+    assert await world.economies() == {"memory": 512, "billing": "PAY_PER_REQUEST", "retention": 7}
+
+    await spend(scene, runaway=False)
+    await scene.reset()
+    await scene.until(breaker="closed", within="2h")
+    assert await world.flag() == "normal"
+    assert (await world.economies())["memory"] == 512  # lasting cuts last
+    assert scene.level("cost", "budget_used") in ("ok", "unknown")
