@@ -125,7 +125,7 @@ class Daemon:
         told = await self.get("/api/v1/breakers")
         if told is None:
             return None
-        items = told if isinstance(told, list) else next(v for v in told.values() if isinstance(v, list))
+        items = told if isinstance(told, list) else next((v for v in told.values() if isinstance(v, list)), [])
         return next((one for one in items if one["name"] == name), None)
 
     async def _ask(self, method: str, path: str, **more: Any) -> Any:
