@@ -87,11 +87,18 @@ class Caller:
         mutation: Mutation | None = None,
         *,
         hot: bool = False,
+        acting: bool = False,
     ) -> dict[str, Any]:
-        """The reply without ResponseMetadata. Raises CallFailed, and whatever the guard raises."""
+        """The reply without ResponseMetadata. Raises CallFailed, and whatever the guard raises.
+
+        `acting`: a read that an action needs; it may use the whole quota, or a cut would wait behind the checks.
+        """
         progress = _Progress()
 
         async def attempt() -> dict[str, Any]:
+            bucket = self._pacer.bucket(place.principal.key, place.region, aws_service, operation)
+            progress.phase = "queue"
+            await bucket.take(read=mutation is None and not acting)
             return await self._attempt(place, aws_service, operation, params, mutation, progress, hot)
 
         async def pause(seconds: float) -> None:
@@ -131,8 +138,6 @@ class Caller:
     ) -> dict[str, Any]:
         account, region = place.principal.key, place.region
         bucket = self._pacer.bucket(account, region, aws_service, operation)
-        progress.phase = "queue"
-        await bucket.take(read=mutation is None)
         limit = (self._settings.connect_timeout + self._settings.read_timeout).total_seconds()
         if mutation is not None:
             progress.phase = "guard"
@@ -222,7 +227,10 @@ async def _read_streams(reply: dict[str, Any]) -> None:
     for name, value in reply.items():
         if hasattr(value, "read"):
             async with value as stream:
-                body = await stream.read(_LARGEST_BODY + 1)
-                if len(body) > _LARGEST_BODY:
-                    raise ValueError(f"{name} is larger than {_LARGEST_BODY} bytes")
-                reply[name] = body
+                body = bytearray()
+                # A read gives what has arrived; only an empty one is the end, or tells that the connection broke.
+                while chunk := await stream.read(_LARGEST_BODY + 1 - len(body)):
+                    body += chunk
+                    if len(body) > _LARGEST_BODY:
+                        raise ValueError(f"{name} is larger than {_LARGEST_BODY} bytes")
+                reply[name] = bytes(body)
