@@ -149,6 +149,22 @@ async def test_a_limited_redrive_goes_by_hand(aws, side, tmp_path):
     assert receipt.data["moved"] == 6
 
 
+async def test_a_sample_leaves_everything_where_it_was(aws, side, tmp_path):
+    """Thirty of forty read and grouped; all forty lie there still and can be received at once."""
+    dlq, _ = await make_queues(aws, linked=True)
+    body = '{"error": "ConnectionTimeoutError", "event_id": "e-1", "card": "4111"}'
+    await side.post("sqs/fill", queue="orders-dlq", count=40, body=body, age=7200)
+    before = await ids(side, "orders-dlq")
+    receipt, _ = await run(aws, tmp_path / "m", "sample_dlq", {"queue": "orders-dlq", "count": 30})
+    assert await ids(side, "orders-dlq") == before
+    facts = await aws.call("sqs", "GetQueueAttributes", QueueUrl=dlq, AttributeNames=["All"])
+    counts = [facts["Attributes"][f"ApproximateNumberOfMessages{kind}"] for kind in ("", "NotVisible")]
+    assert counts == ["40", "0"]
+    (group,) = receipt.data["groups"]
+    assert (group["error"], group["count"], group["transient"]) == ("ConnectionTimeoutError", 30, True)
+    assert receipt.data["expires_in"] == pytest.approx(345_600 - 7200, abs=60)
+
+
 async def test_a_redrive_killed_half_way_loses_nothing(emulator, aws, side, tmp_path):
     """SIGKILL while messages are in flight; the next owner ends it and names what may be doubled."""
     dlq, _ = await make_queues(aws, linked=False)
