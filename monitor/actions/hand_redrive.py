@@ -155,7 +155,7 @@ class Hand:
 
     async def _move(self, message: Mapping[str, Any]) -> None:
         begun, original = self.ctx.now(), str(message["MessageId"])
-        entry = _copy(message, self.destination.fifo)
+        entry = copy_of(message, self.destination.fifo)
         await self.ctx.remember(in_flight=original, moved=self.moved)
         sent = await self.ctx.aws.mutate(
             "sqs", "SendMessage", idempotent=self.destination.fifo, QueueUrl=self.destination.url, **entry
@@ -193,7 +193,7 @@ class Hand:
         return sent > (self.began + _SKEW).timestamp()
 
 
-def _copy(message: Mapping[str, Any], fifo: bool) -> dict[str, Any]:
+def copy_of(message: Mapping[str, Any], fifo: bool) -> dict[str, Any]:
     """The parameters of SendMessage that make the same message again."""
     system = message.get("Attributes") or {}
     entry: dict[str, Any] = {"MessageBody": message["Body"]}

@@ -1,9 +1,9 @@
 """Moves the messages of a dead-letter queue back to where they came from, or to a queue of choice.
 
 Uses AWS's own message move task where AWS allows one (the queue is the dead-letter queue of SQS queues) and no `max`
-is given, which a task can't limit; else moves them by hand, one after the other. No message is ever lost; a kill
-during a redrive by hand may double one, which the receipt names. It can't be undone. Moved messages get a new id and a
-new retention; a poison message comes back by itself.
+is given, which a task can't limit; else moves them by hand, one after the other. `where` and `messages` choose some.
+No message is ever lost; a kill during a redrive by hand may double one, which the receipt names. It can't be undone.
+Moved messages get a new id and a new retention; a poison message comes back by itself.
 
 Blast radius: the consumers of the destination get the messages again; `rate` spares them.
 """
@@ -16,6 +16,8 @@ from pydantic import Field
 
 from monitor.actions.hand_redrive import look, redrive
 from monitor.actions.move_task import move
+from monitor.actions.resend import Resend
+from monitor.actions.sift import SiftParams, picks
 from monitor.plugin import (
     Action,
     ActionContext,
@@ -40,6 +42,10 @@ class RedriveParams(Params):
     )
     rate: int | None = Field(default=None, ge=1, le=500, description="Messages per second; by default AWS's own pace.")
     max: int | None = Field(default=None, ge=1, description="Move at most this many (then always by hand).")
+    where: str | None = Field(
+        default=None, description="Only messages of this kind: a fingerprint or an error class (then by hand)."
+    )
+    messages: tuple[str, ...] = Field(default=(), description="Only the messages with these ids (then by hand).")
 
 
 def plan(params: RedriveParams, now: datetime) -> Change:
@@ -48,6 +54,8 @@ def plan(params: RedriveParams, now: datetime) -> Change:
     many = f"at most {params.max} messages" if params.max else "the messages"
     where = target_name(params.to) if params.to else "their source queue"
     pace = f" at {params.rate} per second" if params.rate else ""
+    many += f" of the kind {params.where}" if params.where else ""
+    many += f" with {len(params.messages)} given ids" if params.messages else ""
     return Change(
         action="redrive_queue",
         resource=f"sqs/{queue}",
@@ -68,9 +76,11 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
     params = RedriveParams.model_validate(change.params)
     url = await _url(params.queue, ctx)
     source, origins = await look(url, ctx), await _origins(url, ctx)
-    to = await _url(params.to, ctx) if params.to else _only(origins, change)
-    if to == url:
-        raise ActionError(Reason.INVALID, f"{change.resource} can't be redriven into itself")
+    to = await destination_of(params, ctx)
+    if params.where is not None or params.messages:
+        some = SiftParams(queue=params.queue, where=params.where, messages=params.messages)
+        most = params.max if params.max is not None else len(params.messages) or None
+        return await Resend(ctx, await look(to, ctx), picks(some)).run(change, source, most, params.rate)
     if params.max is None and origins and ctx.memory.get("method") != "by_hand":
         destination = (await look(to, ctx)).arn if params.to else None
         receipt = await move(change, source.arn, destination, ctx)
@@ -81,15 +91,23 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
     return await redrive(change, source, await look(to, ctx), ctx)
 
 
-def _only(origins: list[str], change: Change) -> str:
+async def destination_of(params: RedriveParams, ctx: ActionContext) -> str:
+    """The URL of where messages would go. Raises ActionError(invalid) if nothing says where, or it is the queue."""
+    url = await _url(params.queue, ctx)
+    name = f"sqs/{target_name(params.queue)}"
+    to = await _url(params.to, ctx) if params.to else _only(await _origins(url, ctx), name)
+    if to == url:
+        raise ActionError(Reason.INVALID, f"{name} can't be redriven into itself")
+    return to
+
+
+def _only(origins: list[str], name: str) -> str:
     if len(origins) == 1:
         return origins[0]
     if not origins:
-        raise ActionError(
-            Reason.INVALID, f"no SQS queue has {change.resource} as its dead-letter queue: say where `to`"
-        )
+        raise ActionError(Reason.INVALID, f"no SQS queue has {name} as its dead-letter queue: say where `to`")
     names = ", ".join(sorted(target_name(origin) for origin in origins)[:5])
-    raise ActionError(Reason.INVALID, f"{change.resource} serves {len(origins)} queues ({names}): name one with `to`")
+    raise ActionError(Reason.INVALID, f"{name} serves {len(origins)} queues ({names}): name one with `to`")
 
 
 async def _origins(url: str, ctx: ActionContext) -> list[str]:
@@ -121,6 +139,7 @@ ACTION = Action(
         "sqs:ReceiveMessage",
         "sqs:SendMessage",
         "sqs:DeleteMessage",
+        "sqs:ChangeMessageVisibility",
     ),
     example="redrive_queue: {queue: orders-dlq, rate: 10}",
     blast_radius="All messages of one queue are processed again by the consumers of the destination.",

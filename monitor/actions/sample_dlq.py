@@ -5,9 +5,9 @@ few seconds only and gives every one back at once; nothing is deleted, moved or 
 messages on (its own redrive policy) is refused: there a receive brings a message nearer to leaving. Bodies never leave
 this module: the receipt holds error classes, ids, times and counts.
 
-`data`: `sampled`, `groups` (most frequent first: fingerprint, error, count, transient, fields, event_ids,
-correlation_ids, first_sent, last_sent), `oldest_sent`, `expires_at`, `expires_in` (seconds). For a standard queue the
-time a message was first sent counts, also before it became a dead letter.
+`data`: `sampled`, `groups` (most frequent first: fingerprint, error, count, transient, fields, message_ids,
+event_ids, correlation_ids, first_sent, last_sent), `oldest_sent`, `expires_at`, `expires_in` (seconds). For a standard
+queue the time a message was first sent counts, also before it became a dead letter.
 
 Blast radius: up to `count` messages of one queue are invisible for at most 5 seconds; their receive counts rise by one.
 """
@@ -60,13 +60,16 @@ class Group:
 
     seen: Fingerprint
     count: int = 0
+    message_ids: list[str] = field(default_factory=list)
     event_ids: list[str] = field(default_factory=list)
     correlation_ids: list[str] = field(default_factory=list)
     sent: list[datetime] = field(default_factory=list)
 
-    def add(self, one: Fingerprint, sent: datetime | None) -> None:
+    def add(self, one: Fingerprint, sent: datetime | None, message_id: str) -> None:
         """One more message."""
         self.count += 1
+        if len(self.message_ids) < _IDS:
+            self.message_ids.append(message_id)
         for value, kept in ((one.event_id, self.event_ids), (one.correlation_id, self.correlation_ids)):
             if value is not None and value not in kept and len(kept) < _IDS:
                 kept.append(value)
@@ -81,6 +84,7 @@ class Group:
             "count": self.count,
             "transient": self.seen.is_transient,
             "fields": dict(self.seen.fields or {}),
+            "message_ids": list(self.message_ids),
             "event_ids": list(self.event_ids),
             "correlation_ids": list(self.correlation_ids),
             "first_sent": min(self.sent).isoformat() if self.sent else None,
@@ -174,7 +178,7 @@ def report(
         sent = _sent(message)
         if sent is not None:
             oldest = sent if oldest is None else min(oldest, sent)
-        groups.setdefault(one.key, Group(one)).add(one, sent)
+        groups.setdefault(one.key, Group(one)).add(one, sent, str(message.get("MessageId", "")))
     ranked = sorted(groups.values(), key=lambda group: (-group.count, group.seen.error))
     expires = oldest + retention if oldest is not None else None
     return {

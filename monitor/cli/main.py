@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import breakers, check, daemon, demo, explain, files, incidents, silences, status
+from monitor.cli import breakers, check, daemon, demo, dlq, explain, files, incidents, silences, status
 
 
 def _group(text: str) -> typer.Typer:
@@ -58,6 +58,10 @@ def _files(app: typer.Typer) -> None:
     config = _group("The configuration as it is understood.")
     config.command("show")(files.show_config)
     app.add_typer(config, name="config", rich_help_panel=panel)
+    letters = _group("Dead letters, straight from AWS: list, inspect, redrive, delete.")
+    for name, command in dlq.commands():
+        letters.command(name)(command)
+    app.add_typer(letters, name="dlq", rich_help_panel="Dead letters")
 
 
 def _client(app: typer.Typer) -> None:
