@@ -1,0 +1,58 @@
+"""Holds the session to config/coverage.yaml: when all scenarios are run, each row's scenario has to have passed.
+
+Skipped is not passed: a session with such a row fails, whatever else it says. A run of some tests only is left alone.
+With xdist this speaks in the process that collects the reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from proven import Recorder, read_coverage
+
+RECORDER = pytest.StashKey[Recorder]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen, unless this is a worker."""
+    if not hasattr(config, "workerinput"):
+        config.stash[RECORDER] = Recorder(read_coverage()["rows"])
+        config.pluginmanager.register(Listener(config.stash[RECORDER]), "coverage-rows")
+
+
+class Listener:
+    """The hooks of one session."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """What is left after deselection."""
+        if not session.config.option.collectonly:
+            self._recorder.collected(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """The same, told by a worker."""
+        self._recorder.collected(ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """An outcome."""
+        marked = hasattr(report, "wasxfail")
+        self._recorder.ended(report.nodeid, report.when or "", report.outcome, expected_failure=marked)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a session that would pass with an unproven row."""
+        if self._recorder.unproven() and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Name the rows."""
+        unproven = self._recorder.unproven()
+        if unproven:
+            terminalreporter.section("rows of config/coverage.yaml whose scenario did not pass", red=True)
+            for line in unproven:
+                terminalreporter.line(line)
