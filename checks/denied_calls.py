@@ -16,6 +16,7 @@ A source that fails leaves the total a lower bound; when all fail it is unknown.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
@@ -88,7 +89,9 @@ async def probe(params: DeniedCalls, ctx: ProbeContext) -> Sequence[Observation]
         sources.append(_in_executions(params.state_machines, params, ctx))
     if params.cloudtrail:
         sources += [_in_trail(name, params, ctx) for name in params.events or (None,)]
-    results = [await attempt(source) for source in sources]
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(attempt(source)) for source in sources]
+    results = [task.result() for task in running]
     failed = [one for one in results if isinstance(one, ProbeError)]
     if len(failed) == len(results):
         return unknown([DENIED], params.target, failed[0])

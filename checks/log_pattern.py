@@ -17,6 +17,7 @@ does not exist is unknown(not_found). Log lines never leave this module; only va
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from checks.insights import insights, lines, millis
-from checks.reading import number, observe, unknown
+from checks.reading import attempt, number, observe, unknown
 from monitor.plugin import (
     Bound,
     Check,
@@ -123,13 +124,25 @@ def _field(name: str) -> str:
 
 
 async def _by_filter(params: LogPattern, ctx: ProbeContext) -> tuple[Counter[str], bool]:
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(attempt(_in_group(group, params, ctx))) for group in params.groups]
+    found: Counter[str] = Counter()
+    is_whole = True
+    for result in (task.result() for task in running):
+        if isinstance(result, ProbeError):
+            raise result
+        found += result[0]
+        is_whole = is_whole and result[1]
+    return found, is_whole
+
+
+async def _in_group(group: str, params: LogPattern, ctx: ProbeContext) -> tuple[Counter[str], bool]:
     found: Counter[str] = Counter()
     is_whole = True
     begin, end = millis(ctx.now - params.window), millis(ctx.now)
-    for group in params.groups:
-        async for messages, is_last in lines(group, str(params.pattern), begin, end, params.max_pages, ctx):
-            found.update(_label(_value(group, message, params.group_by)) for message in messages)
-            is_whole = is_whole and is_last
+    async for messages, is_last in lines(group, str(params.pattern), begin, end, params.max_pages, ctx):
+        found.update(_label(_value(group, message, params.group_by)) for message in messages)
+        is_whole = is_last
     return found, is_whole
 
 
