@@ -44,7 +44,12 @@ class Jaunt:
         role = (await iam.create_role(RoleName="jaunt", AssumeRolePolicyDocument="{}"))["Role"]["Arn"]
         for name in (FETCH, EXTRACT):
             await functions.create_function(
-                FunctionName=name, Runtime="python3.11", Role=role, Handler="a.b", Code={"ZipFile": bundle()}, Timeout=60
+                FunctionName=name,
+                Runtime="python3.11",
+                Role=role,
+                Handler="a.b",
+                Code={"ZipFile": bundle()},
+                Timeout=60,
             )
 
     async def logs(self) -> None:
@@ -102,7 +107,8 @@ class Jaunt:
     async def reserved(self) -> int | None:
         """Of jaunt-web-fetch; None: unset."""
         told = await (await self.scene.aws("lambda")).get_function_concurrency(FunctionName=FETCH)
-        return told.get("ReservedConcurrentExecutions")
+        reserved: int | None = told.get("ReservedConcurrentExecutions")
+        return reserved
 
     async def rule_state(self) -> str:
         """ENABLED or DISABLED."""

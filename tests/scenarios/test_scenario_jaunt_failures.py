@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from jaunt_world import FETCH, FLAGS, MACHINE, Jaunt
+from jaunt_world import FETCH, MACHINE, Jaunt
 
 CITIES = ("lisbon", "porto", "faro", "braga", "evora", "sintra", "tavira")
 
@@ -49,7 +49,6 @@ async def test_a2_failing_jobs_get_smaller_batches_until_a_reduced_one_succeeds(
     await world.succeed_canaries()
     await scene.until(breaker="closed", within="3h")
     assert await world.flag("batch-size") is None  # it was unset before
-    assert scene.level("failures", "failed") == "ok"
 
 
 async def _one_runs(world: Jaunt) -> bool:
@@ -120,7 +119,6 @@ async def test_a6_a_state_over_fifteen_minutes_is_stopped_and_retried_after_a_ye
     await scene.begin()
     await scene.until(lambda: scene.breaker().approval is not None, within="20m")
     assert scene.clock.tick() > 15 * 60
-    assert "Fetch" in scene.rows("long-states", "state_age")[0].detail
     await scene.approve()
     await scene.until(breaker="open", within="10m")
     machines = await scene.aws("stepfunctions")
@@ -130,8 +128,3 @@ async def test_a6_a_state_over_fifteen_minutes_is_stopped_and_retried_after_a_ye
     assert again[0]["stateMachineArn"] == MACHINE
     await world.succeed_canaries()
     await scene.until(breaker="closed", within="1h")
-
-
-def test_flags_are_under_the_environment():
-    """The flags that the scenes look at are those of the file's default environment."""
-    assert FLAGS == "/jaunt/dev"

@@ -8,7 +8,7 @@ from jaunt_world import DEAD, FETCH, FRONTIER, Jaunt
 
 
 async def test_a1_dead_letters_are_sampled_then_one_and_the_rest_go_back(stage):
-    """Above ten for five minutes: a sample, a person's yes, one message, then ten a second; closed when none returns."""
+    """Above ten for five minutes: a sample, a yes, one message, then ten a second; closed when none returns."""
     scene = await stage("jaunt-data-scout", breakers=["dead-letters"])
     world = Jaunt(scene)
     await world.queues()
@@ -48,6 +48,7 @@ async def test_a1b_malformed_letters_are_deleted_after_a_yes_and_the_others_stay
     await world.say(FETCH, *["ERROR validation error: city is missing"] * 6)
 
     await scene.until(lambda: scene.breaker().approval is not None, within="10m")
+    await scene.advance("1m")  # a person reads the sample
     assert await world.depth(DEAD) == 7
     await scene.approve()
     await scene.until(breaker="open", within="10m")
