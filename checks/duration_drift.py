@@ -2,7 +2,7 @@
 
 `drift` is the `stat` (p95) of the last complete `window` over its median in the same window of the previous `days`
 days: 1 is as usual, 2 twice as long. Loads follow the clock, so that 03:00 is only compared with 03:00, and a slow
-hour never becomes its own baseline: nothing of the last 2 hours counts as past. `duration` is the newer of the two in
+hour never becomes its own baseline: the past ends at least 18 hours ago. `duration` is the newer of the two in
 seconds. A window with fewer than `minimum` samples has no drift, nor has a target with fewer than 3 past days to
 compare with (both absent): a young function is not slow.
 
@@ -44,9 +44,6 @@ DURATION = Signal("duration", "seconds", "The `stat` of the last complete window
 SIGNALS = (DRIFT, DURATION)
 
 DAY = timedelta(days=1)
-
-#: What is younger than this is the present, not the past.
-PRESENT = timedelta(hours=2)
 
 #: How late CloudWatch may publish what belongs to a period that is over.
 LATE = timedelta(minutes=10)
@@ -132,11 +129,7 @@ def _past(
 ) -> list[float]:
     """The same window of each previous day, where it had enough samples."""
     ends = [end - day * DAY for day in range(1, params.days + 1)]
-    return [
-        durations[one]
-        for one in ends
-        if one <= end - PRESENT and one in durations and counts.get(one, 0) >= params.minimum
-    ]
+    return [durations[one] for one in ends if one in durations and counts.get(one, 0) >= params.minimum]
 
 
 CHECK: Check[DurationDrift] = Check(

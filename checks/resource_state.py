@@ -83,6 +83,8 @@ class ResourceState(Params):
         names = Counter(target_name(name) for selector in selected.values() for name in selector.explicit)
         for name in (one for one, count in names.items() if count > 1):
             raise ValueError(f"two resources are called {name}: give each a check of its own")
+        if self.event_sources and self.event_sources.discovers:
+            raise ValueError("event_sources are functions or UUIDs, without globs")
         if self.aliases and (self.aliases.discovers or any(name.count(":") != 1 for name in self.aliases.names)):
             raise ValueError("aliases are written as `function:alias`, without globs")
         return self

@@ -172,6 +172,7 @@ async def test_a_graphql_api_has_no_status_to_be_red_about() -> None:
         ({"databases": {"tags": {"a": "b"}}}, "not by tag or ARN"),
         ({"aliases": "api"}, "function:alias"),
         ({"tables": "x", "stacks": "x"}, "a check of its own"),
+        ({"event_sources": "etl-*"}, "without globs"),
     ],
 )
 def test_mistakes_are_told_at_load(params: Any, message: str) -> None:
