@@ -2,7 +2,7 @@
 
 `drift` is the `stat` (p95) of the last complete `window` over its median in the same window of the previous `days`
 days: 1 is as usual, 2 twice as long. Loads follow the clock, so that 03:00 is only compared with 03:00, and a slow
-hour never becomes its own baseline: the past ends at least 18 hours ago. `duration` is the newer of the two in
+hour never becomes its own baseline: the past ends a day before it. `duration` is the newer of the two in
 seconds. A window with fewer than `minimum` samples has no drift, nor has a target with fewer than 3 past days to
 compare with (both absent): a young function is not slow.
 
