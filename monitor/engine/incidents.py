@@ -17,7 +17,7 @@ import structlog
 from monitor.core import incident as model
 from monitor.core import notice
 from monitor.core.breaker import Trip
-from monitor.core.course import MOVES, DataGap, heard
+from monitor.core.course import MOVES, DataGap, heard, short
 from monitor.core.incident import Incident
 from monitor.core.model import Severity
 from monitor.core.ports import Clock, Conflict, Lease, Put, Store, StoreError
@@ -112,7 +112,7 @@ class Incidents:
             (found for check in checks if (found := self.open_for(spec.pipeline, check=check)) is not None), None
         )
         if adopted is not None:
-            incident = replace(model.escalate(adopted, spec.severity, now), breaker=spec.name, title=model.short(title))
+            incident = replace(model.escalate(adopted, spec.severity, now), breaker=spec.name, title=short(title))
             incident = model.append(incident, now, title, "incident.adopted")
         else:
             name = self._new_id(spec.pipeline, spec.name, now)

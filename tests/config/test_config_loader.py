@@ -110,6 +110,7 @@ def test_the_rest_of_a_file_is_read(good: Loaded) -> None:
     """Channels, maintenance, kill switch, limits, recovery."""
     pipeline = good.pipelines[1]
     assert [str(channel.min_severity) for channel in pipeline.notify] == ["SEV4", "SEV1", "SEV4", "SEV4"]
+    assert [channel.events for channel in pipeline.notify] == [(), ("alert", "resolved"), (), ()]
     assert pipeline.maintenance[0].matchers == {"check": "dep*"}
     assert pipeline.kill_switch_parameter == "/tripswitch/kill"
     drain = pipeline.breakers["drain"]

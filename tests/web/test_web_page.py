@@ -175,7 +175,7 @@ async def test_every_command_has_a_question_and_a_route(client: Any, surface: An
     page = await read(client)
     buttons = [(a, above) for t, a, above in page.elements if t == "button" and "data-ask" in a]
     assert {a["data-ask"] for a, _ in buttons} == {
-        "trip", "reset", "approve", "silence", "disable", "enable", "note", "storm", "on", "unsilence",
+        "trip", "reset", "approve", "silence", "disable", "enable", "ack", "note", "storm", "on", "unsilence",
     }  # fmt: skip
     for attributes, above in buttons:
         path = "/" + attributes["data-path"]
