@@ -217,4 +217,5 @@ ACTION = Action(
     blast_radius="One function (or one mapping): what it calls downstream feels the other pace.",
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    amount_field="maximum_concurrency",
 )

@@ -136,6 +136,7 @@ ACTION = Action(
     example="set_provisioned_concurrency: {function: opendata-pulse-api, qualifier: LIVE, amount: 50}",
     blast_radius="One alias or version: it costs by the hour, and takes its number out of the account's concurrency.",
     restrictive=largest,
+    amount_field="amount",
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
 )

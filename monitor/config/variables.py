@@ -1,7 +1,7 @@
 """`${name}` in values: a variable of the file, else of the environment; `${name:-default}`; `$$` is a dollar sign.
 
 `${trip.targets}` and its like stay as they are: the engine fills them in when a step runs. So does
-`${prior}` in the `undo` of an `aws_call`, and `${window...}`, `${object...}` in a breaker's steps (the action's own).
+`${prior}` in the `undo` of an `aws_call`, and `${window.start}` and its like in the actions that work through windows.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _MAX_LENGTH = 65_536
 #: What a running trip knows of itself (monitor.plugin.TripInfo).
 TRIP_FIELDS = ("id", "pipeline", "breaker", "severity", "reason", "started_at", "targets", "runbook")
 
-#: What an action fills in for each thing it works through (`backfill`: windows, `reprocess_objects`: objects).
-ITEM_PREFIXES = ("window.", "object.")
+#: What these actions fill in for each window they work through; they know the names themselves.
+WINDOW_PREFIX, WINDOW_ACTIONS = "window.", ("backfill", "reprocess_objects")
 
 #: The captured value, in the `undo` of an `aws_call`.
 PRIOR = "prior"
@@ -130,8 +130,8 @@ class Variables:
         name, colon, default = inside.partition(":-")
         if name.startswith("trip.") and not colon:
             return _trip_placeholder(name, path)
-        if name.startswith(ITEM_PREFIXES) and not colon:
-            return _item_placeholder(name, path)
+        if name.startswith(WINDOW_PREFIX) and not colon:
+            return _window_placeholder(name, path)
         if name == PRIOR and not colon and "undo" in path and name not in self._raw and name not in self._done:
             return f"${{{name}}}"
         if not _NAME.fullmatch(name):
@@ -178,7 +178,7 @@ def _trip_placeholder(name: str, path: KeyPath) -> str:
     return f"${{{name}}}"
 
 
-def _item_placeholder(name: str, path: KeyPath) -> str:
-    if path[:1] != ("breakers",) or not {"on_trip", "recover"} & set(path[2:3]):
-        raise _Undefined(f"'${{{name}}}' has a value only in a breaker's steps")
+def _window_placeholder(name: str, path: KeyPath) -> str:
+    if path[:1] != ("breakers",) or not set(WINDOW_ACTIONS) & set(path):
+        raise _Undefined(f"'${{{name}}}' has a value only in {' and '.join(WINDOW_ACTIONS)}")
     return f"${{{name}}}"
