@@ -46,7 +46,7 @@ class AwsWrites(AwsReads):
     ) -> Any:
         # An action reads back what it changed: a reply asked for before the change would be a lie.
         try:
-            return await self._room.caller.call(self._place(region), service, operation, params)
+            return await self._room.caller.call(self._place(region), service, operation, params, acting=True)
         except CallFailed as error:
             raise error.failure.as_probe_error() from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from monitor.core import schedule
 from monitor.core.change import Entry, Phase
 from monitor.core.model import Json, Risk
 from monitor.core.spec import AwsSpec
@@ -29,7 +30,8 @@ class DriftWatch:
         self._ledger = ledger
         self._permits = permits
         self._report = report
-        self._last = services.clock.tick()
+        # Each breaker at its own moment: breakers that opened together must not look together.
+        self._last = services.clock.tick() - schedule.phase(ledger.record.key, EVERY)
 
     async def look(self) -> float:
         """Look if it is time; seconds until the next look."""
