@@ -1,7 +1,7 @@
 """What tripswitch can do to AWS: one module per action, each with an `ACTION`; this list is all the product knows.
 
-Beside them stand what several share (`readback`, `crew`, `rule_state`) or what an action is made of (`drain`,
-`executions`, `reruns`; `move_task`, `hand_redrive`; `call_params`; `alias`, `function_settings`, `transition`; `table`;
+Beside them stand what several share (`readback`, `polling`, `crew`, `rule_state`) or what an action is made of
+(`drain`, `executions`, `reruns`; `move_task`, `hand_redrive`; `call_params`; `alias`, `function_settings`, `transition`; `table`;
 `once`, `windows`; `sift`, `resend`). Gates, claims, journal and retries are the engine's: nothing here asks whether it
 may run.
 """
@@ -18,6 +18,7 @@ from monitor.actions import (
     delete_messages,
     disable_rule,
     enable_rule,
+    export_evidence,
     invoke,
     notify,
     purge_queue,
@@ -25,19 +26,28 @@ from monitor.actions import (
     redrive_queue,
     reprocess_objects,
     rollback_alias,
+    rollback_stack,
     sample_dlq,
     scale_event_source,
+    scale_kafka,
     scale_table,
+    set_api_cache,
     set_billing_mode,
     set_environment,
     set_event_source,
+    set_glue_workers,
     set_lambda_concurrency,
     set_log_retention,
     set_memory,
     set_parameter,
     set_provisioned_concurrency,
+    set_resolver_cache,
     set_schedule,
+    set_stage_cache,
+    start_glue_run,
+    stop_deployment,
     stop_executions,
+    stop_glue_runs,
     tier_bucket,
 )
 from monitor.plugin import Action
@@ -71,6 +81,16 @@ ACTIONS: tuple[Action[Any], ...] = (
     backfill.ACTION,
     reprocess_objects.ACTION,
     canary.ACTION,
+    set_api_cache.ACTION,
+    set_resolver_cache.ACTION,
+    set_stage_cache.ACTION,
+    stop_glue_runs.ACTION,
+    start_glue_run.ACTION,
+    set_glue_workers.ACTION,
+    scale_kafka.ACTION,
+    stop_deployment.ACTION,
+    rollback_stack.ACTION,
+    export_evidence.ACTION,
     set_log_retention.ACTION,
     tier_bucket.ACTION,
     notify.ACTION,

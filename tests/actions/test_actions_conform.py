@@ -11,7 +11,10 @@ NAMES = [
     "redrive_queue", "sample_dlq", "quarantine_messages", "delete_messages", "purge_queue", "set_parameter",
     "set_schedule", "rollback_alias", "set_environment", "set_memory", "set_provisioned_concurrency",
     "scale_event_source", "scale_table", "set_billing_mode", "autoscale_table", "backup_table", "invoke", "backfill",
-    "reprocess_objects", "canary", "set_log_retention", "tier_bucket", "notify", "aws_call",
+    "reprocess_objects", "canary",
+    "set_api_cache", "set_resolver_cache", "set_stage_cache", "stop_glue_runs", "start_glue_run", "set_glue_workers",
+    "scale_kafka", "stop_deployment", "rollback_stack", "export_evidence", "set_log_retention", "tier_bucket",
+    "notify", "aws_call",
 ]  # fmt: skip
 
 
