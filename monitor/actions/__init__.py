@@ -1,9 +1,9 @@
 """What tripswitch can do to AWS: one module per action, each with an `ACTION`; this list is all the product knows.
 
 Beside them stand what several share (`readback`, `polling`, `crew`, `rule_state`) or what an action is made of
-(`drain`, `executions`, `reruns`; `move_task`, `hand_redrive`; `call_params`; `alias`, `function_settings`, `transition`; `table`;
-`once`, `windows`; `sift`, `resend`). Gates, claims, journal and retries are the engine's: nothing here asks whether it
-may run.
+(`drain`, `executions`, `reruns`; `move_task`, `hand_redrive`, `sift`, `resend`; `call_params`; `alias`,
+`function_settings`, `transition`; `table`; `once`, `windows`). Gates, claims, journal and retries are the engine's:
+nothing here asks whether it may run.
 """
 
 from typing import Any
