@@ -57,8 +57,7 @@ def show_incident(
         return
     show(f"{found['id']}  {found['severity']}  {found['title']}")
     show(f"opened {at(found['opened_at'])} UTC, {_ended(found)}; {_source(found)}")
-    commander = found["commander"] or f"nobody (respond by {at(found['respond_by'])} UTC)"
-    show(f"{found['status']}; commander: {commander}; next update: {at(found['next_update'])}")
+    show(f"{found['status']}; commander: {_commander(found)}; next update: {at(found['next_update'])}")
     show_table(("AT (UTC)", "WHAT"), [(at(entry["at"]), entry["text"]) for entry in found["timeline"]])
 
 
@@ -109,6 +108,11 @@ def report(incident: Incident, url: options.Url = None, token: options.Token = N
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
     times = (at(one["opened_at"]), at(one["resolved_at"]))
     return (one["id"], one["severity"], one["status"], one["commander"] or "-", *times, one["title"])
+
+
+def _commander(found: dict[str, Any]) -> str:
+    until = f" (respond by {at(found['respond_by'])} UTC)" if found["respond_by"] else ""
+    return found["commander"] or f"nobody{until}"
 
 
 def _ended(found: dict[str, Any]) -> str:

@@ -71,7 +71,8 @@ def _times(seen: IncidentView) -> Table:
         ("recovery (resolved)", seen.resolved_at),
     ):
         rows.append((name, at, _span(at - seen.opened_at) if at else ""))
-    return [(name, _at(at), span) for name, at, span in rows]
+    never = "never" if seen.resolved_at is not None else "not yet"
+    return [(name, _at(at) if at else never, span) for name, at, span in rows]
 
 
 def _cost(cost: Cost, seen: IncidentView) -> str:
@@ -103,8 +104,8 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [head, "|" + "---|" * len(columns), *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-def _at(at: datetime | None) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if at is not None else "not yet"
+def _at(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def _span(span: timedelta) -> str:

@@ -82,6 +82,13 @@ def test_a_running_incident_has_a_report_too() -> None:
     assert "## Cost" not in report
 
 
+def test_what_never_happened_is_said_so() -> None:
+    """An incident that passed by itself, and that nobody answered."""
+    report = markdown(resolve(open_incident("etl-1", "etl", Severity.SEV3, "t", NOW), after(minutes=3), "ok").to_view())
+    assert "| response (acknowledged) | never |  |" in report
+    assert "| recovery (resolved) | 2026-03-04 12:03:00 | 3m |" in report
+
+
 def test_a_report_needs_nothing_but_the_api_s_answer() -> None:
     """The view as JSON and back gives the same report."""
     view = story().to_view()
