@@ -36,7 +36,7 @@ class DriftWatch:
     async def look(self) -> float:
         """Look if it is time; seconds until the next look."""
         left = EVERY - (self._services.clock.tick() - self._last)
-        if left > 0:
+        if left > 0.001:  # less than that may vanish in the sum of a clock of floats, and never be over
             return left
         self._last = self._services.clock.tick()
         for entry in list(self._ledger.entries.values()):
