@@ -146,7 +146,7 @@ class Breaker:
         for index, step in enumerate(self.steps):
             if step.ended:
                 continue
-            if step.phase is StepPhase.FAILED and step.spec.on_error == "continue":
+            if step.phase in (StepPhase.FAILED, StepPhase.RETRYING) and step.spec.on_error == "continue":
                 passed = index if passed is None else passed
                 continue
             return index

@@ -384,17 +384,9 @@ class Worker:
 
 #: Events that people are told of, beyond the timeline.
 LOUD = frozenset(
-    {
-        "action.failed",
-        "action.drifted",
-        "action.source_not_cut",
-        "action.held",
-        "breaker.latched",
-        "breaker.relapsed",
-        "breaker.opened",
-    }
+    {f"action.{word}" for word in ("failed", "drifted", "source_not_cut", "held")}
+    | {f"breaker.{word}" for word in ("latched", "relapsed", "opened")}
 )
-
 
 #: Logged and streamed, but the timeline says it already: as the incident's first line.
 SAID_ELSEWHERE = frozenset({"breaker.tripped"})
