@@ -105,3 +105,27 @@ def test_prior_stays_for_the_undo_of_a_call_and_nowhere_else(tmp_path: Path) -> 
     file.write_text(PRIOR % 'resource: "${prior}"', encoding="utf-8")
     with pytest.raises(ConfigError, match="'prior' is not defined"):
         load([file], registry, {})
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        ("backfill: {function: f, payload: {at: '${window.start}'}, windows: {from: 6h}}", ""),
+        ("backfill: {function: f, payload: {at: '${window.begin}'}, windows: {from: 6h}}", "does not exist"),
+        ("invoke: {function: f, payload: {at: '${window.start}'}}", "only in backfill and reprocess_objects"),
+    ],
+)
+def test_windows_are_left_to_the_actions_that_work_through_them(tmp_path: Path, step: str, problem: str) -> None:
+    """Anywhere else the text would be sent as it stands."""
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "pipeline: a\nchecks:\n  q: {kind: queue_depth, queues: [q]}\n"
+        f"breakers:\n  b:\n    trip_when: q\n    on_trip:\n      - {step}\n"
+    )
+    registry = Registry({kind.kind: kind for kind in KINDS}, {action.name: action for action in ACTIONS})
+    if problem:
+        with pytest.raises(ConfigError, match=problem):
+            load([path], registry, {})
+        return
+    loaded = load([path], registry, {})
+    assert loaded.pipelines[0].breakers["b"].on_trip[0].params["payload"] == {"at": "${window.start}"}
