@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+DEMO = ("--extra", "demo", "--group", "build")
+DEV = (*DEMO, "--extra", "apprise", "--extra", "postgres", "--group", "dev")
+#: File, what goes in, whose pins it keeps.
 LOCKS: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("requirements.lock", (), None),
-    ("requirements-demo.lock", ("--extra", "demo", "--group", "build"), "requirements.lock"),
-    ("requirements-dev.lock", ("--extra", "demo", "--extra", "apprise", "--extra", "postgres", "--group", "build", "--group", "dev"), "requirements-demo.lock"),
+    ("requirements-demo.lock", DEMO, "requirements.lock"),
+    ("requirements-dev.lock", DEV, "requirements-demo.lock"),
 )
 
 
