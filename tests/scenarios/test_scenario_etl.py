@@ -9,6 +9,7 @@ from scene import Scene
 
 from monitor.demo.world import (
     BUDGET,
+    DEFINITION,
     INGEST,
     MACHINE,
     MACHINE_NAME,
@@ -232,3 +233,113 @@ async def test_e4_cost_spike_is_answered_by_a_flag_and_by_three_approved_cuts(st
     assert await world.flag() == "normal"
     assert (await world.economies())["memory"] == 512  # lasting cuts last
     assert scene.level("cost", "budget_used") in ("ok", "unknown")
+
+
+async def test_e4b_waste_is_named_with_its_remedy(stage):
+    """Thirty days of logs and a table that is hardly read: warnings that say what to change, and nothing is changed."""
+    scene = await stage("etl", checks=["wasteful-settings", "idle-capacity"])
+    world = await etl(scene)
+    names = {"TableName": TABLE}
+    await scene.meter("AWS/DynamoDB", "ProvisionedReadCapacityUnits", 20, since="2h", **names)
+    await scene.meter("AWS/DynamoDB", "ConsumedReadCapacityUnits", 60, since="2h", **names)
+    await scene.begin()
+
+    assert scene.level("wasteful-settings", "violations") == "warning"
+    details = {row.target: row.detail for row in scene.rows("wasteful-settings")}
+    assert "PutRetentionPolicy" in details["ingest-logs"]
+    assert scene.level("idle-capacity", "value") == "warning"
+    assert abs((scene.value("idle-capacity", "value") or 0) - 0.05) < 0.01
+    assert await scene.requests() == []
+
+    logs = await scene.aws("logs")
+    for function in (INGEST, TRANSFORM):
+        await logs.put_retention_policy(logGroupName=f"/aws/lambda/{function}", retentionInDays=7)
+    await scene.meter("AWS/DynamoDB", "ConsumedReadCapacityUnits", 600, since="1h", **names)
+    await scene.advance("6h")
+    assert scene.level("wasteful-settings") == "ok"
+    assert scene.level("idle-capacity") == "ok"
+    assert (await world.economies())["retention"] == 7
+
+
+# --- E5 ---------------------------------------------------------------------------------------------------------------
+
+REFUSED = (
+    "[ERROR] ClientError: An error occurred (AccessDenied) when calling the PutObject operation: User: "
+    "arn:aws:sts::123456789012:assumed-role/lambda-execution-role/transform-handler is not authorized to perform: "
+    'kms:GenerateDataKey on resource: "arn:aws:kms:us-east-1:123456789012:key/abc" because no identity-based policy '
+    "allows the kms:GenerateDataKey action"
+)
+
+
+async def say(scene: Scene, function: str, text: str) -> None:
+    """A line in the function's log, now."""
+    logs, group = await scene.aws("logs"), f"/aws/lambda/{function}"
+    stream = f"s{scene.clock.tick():.3f}"
+    await logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    event = {"timestamp": int(scene.clock.now().timestamp() * 1000), "message": text}
+    await logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+
+
+async def test_e5_denied_call_cuts_the_source_and_one_execution_proves_the_fix(stage):
+    """The missing permission is named with its statement, the rule is off until a person's fix was proven by a run."""
+    scene = await stage("etl", breakers=["access-denied"])
+    world = await etl(scene)
+    await scene.begin()
+
+    await say(scene, TRANSFORM, REFUSED)
+    await scene.until(breaker="open", within="5m")
+    assert await world.rule_state() == "DISABLED"
+    told = " ".join(row.detail for row in scene.rows("denied-calls"))
+    assert "kms:GenerateDataKey" in told
+    assert "lambda-execution-role" in told
+    assert {one.name for one in await scene.requests()} == {"events:DisableRule"}  # no policy is touched
+
+    await scene.reset()
+    await scene.until(lambda: scene.breaker().approval is not None, within="1m")
+    await scene.approve()
+
+    async def has_started() -> bool:
+        return (await world.executions())["RUNNING"] == 1
+
+    await scene.until(has_started, within="5m")
+    await say(scene, INGEST, "Successfully processed test-input")
+    await scene.side.post("executions/finish", state_machine=MACHINE_NAME)
+    await scene.until(breaker="closed", within="15m")
+    assert await world.rule_state() == "ENABLED"
+
+
+# --- E6 ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_e6_prevention_list_is_checked_and_goes_green_when_followed(stage):
+    """No timeout of the machine, alarms that are not there: each named; followed, the list is green."""
+    scene = await stage("etl", checks=["prevention", "trigger-loops"])
+    await etl(scene)
+    await scene.begin()
+    assert scene.level("trigger-loops", "cycles") == "ok"
+    wrong = {row.target: row.detail for row in scene.rows("prevention") if row.level == "warning"}
+    assert set(wrong) == {MACHINE_NAME, "LambdaThrottlingAlarm", "etl-execution-rate-spike"}
+    assert "TimeoutSeconds" in wrong[MACHINE_NAME]
+
+    machines, alarms, events = (
+        await scene.aws("stepfunctions"),
+        await scene.aws("cloudwatch"),
+        await scene.aws("events"),
+    )
+    definition = json.dumps({**DEFINITION, "TimeoutSeconds": 600})
+    await machines.update_state_machine(stateMachineArn=MACHINE, definition=definition)
+    watched = {
+        "LambdaThrottlingAlarm": ("AWS/Lambda", "Throttles", {"Name": "FunctionName", "Value": INGEST}),
+        "etl-execution-rate-spike": ("AWS/States", "ExecutionsStarted", {"Name": "StateMachineArn", "Value": MACHINE}),
+    }
+    for name, (space, metric, dimension) in watched.items():
+        await alarms.put_metric_alarm(
+            AlarmName=name, Namespace=space, MetricName=metric, Dimensions=[dimension], Statistic="Sum", Period=60,
+            EvaluationPeriods=2, Threshold=200, ComparisonOperator="GreaterThanThreshold",
+            AlarmActions=["arn:aws:sns:us-east-1:123456789012:ops"],
+        )  # fmt: skip
+    await events.put_rule(Name=RULE, EventPattern=json.dumps(pattern(RAW, PROCESSED)), State="DISABLED")
+    await scene.advance("1h")
+    assert scene.level("prevention") == "ok"
+    assert scene.level("trigger-loops", "cycles") == "critical"  # seen in the configuration, before it ever ran
+    assert RULE in scene.rows("trigger-loops")[0].detail
