@@ -112,7 +112,7 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any]:
     try:
         return await ctx.aws.call("s3", "GetBucketLifecycleConfiguration", Bucket=change.params["bucket"])
     except ProbeError as error:
-        if error.reason is Reason.NOT_FOUND and "NoSuchLifecycleConfiguration" in error.detail:
+        if error.reason is Reason.NOT_FOUND and "lifecycle configuration" in error.detail.lower():
             return {}
         raise
 

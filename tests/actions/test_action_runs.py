@@ -115,7 +115,8 @@ def job(**more):
     """A job that UpdateJob overwrites whole."""
     now = {
         "Name": "curate", "CreatedOn": EPOCH, "AllocatedCapacity": 10, "MaxCapacity": 10.0,
-        "Role": "arn:aws:iam::1:role/r",        "Command": {"Name": "glueetl"}, "WorkerType": "G.1X", "NumberOfWorkers": 10, "Timeout": 60, **more,
+        "Role": "arn:aws:iam::1:role/r",
+        "Command": {"Name": "glueetl"}, "WorkerType": "G.1X", "NumberOfWorkers": 10, "Timeout": 60, **more,
     }  # fmt: skip
 
     def update(JobName, JobUpdate):

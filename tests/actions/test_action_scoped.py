@@ -82,7 +82,7 @@ class Bucket:
 
     def get(self, Bucket):
         if not self.rules:
-            return ProbeError(Reason.NOT_FOUND, "NoSuchLifecycleConfiguration: none")
+            return ProbeError(Reason.NOT_FOUND, "The lifecycle configuration does not exist")
         return {"Rules": [dict(rule) for rule in self.rules], "TransitionDefaultMinimumObjectSize": self.minimum}
 
     def put(self, Bucket, LifecycleConfiguration, **more):
@@ -107,6 +107,13 @@ async def test_our_rule_is_merged_in_and_exactly_it_goes(fake, rules):
     await run.undo(TIER)
     assert [rule["ID"] for rule in bucket.rules] == [*(rule["ID"] for rule in rules), "added meanwhile"]
     await assert_action_conforms(TIER, {"bucket": "etl-processed"}, lambda: fake(Bucket(*rules).replies))
+
+
+async def test_a_missing_bucket_is_no_bucket_without_rules(fake):
+    """Only S3's own word for "no rules" is one."""
+    gone = ProbeError(Reason.NOT_FOUND, "s3:GetBucketLifecycleConfiguration: The specified bucket does not exist")
+    with pytest.raises(ProbeError):
+        await run_action(TIER, {"bucket": "gone"}, fake({"s3.GetBucketLifecycleConfiguration": gone}))
 
 
 def test_an_infrequent_class_needs_thirty_days():
