@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types layers lock bench clean
+.PHONY: help install demo test check lint format types layers lock bench reference clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -54,6 +54,9 @@ format: $(VENV)/.dev ## Put the code in shape
 
 bench: $(VENV)/.dev ## Run the benchmarks (minutes)
 	@$(BIN)/python -m bench
+
+reference: $(VENV)/.dev ## Write docs/reference and the JSON Schema from the code
+	@PYTHONPATH=. $(BIN)/python tools/reference.py
 
 lock: $(VENV)/.dev ## Pin the dependencies anew, with hashes
 	@$(BIN)/python tools/lock.py

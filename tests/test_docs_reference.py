@@ -1,0 +1,76 @@
+"""The generated reference says all that the code knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from checks import KINDS
+from monitor.actions import ACTIONS
+from monitor.settings import PREFIX, Settings
+from monitor.telemetry.catalogue import METRICS
+from tools import reference
+
+PAGES = ("kinds", "actions", "metrics", "settings")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which everything was generated."""
+    folder = tmp_path_factory.mktemp("reference")
+    reference.main(folder)
+    return folder
+
+
+def page(root: Path, name: str) -> str:
+    """One generated page."""
+    return (root / "docs" / "reference" / f"{name}.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("check", KINDS, ids=lambda check: check.kind)
+def test_every_kind_has_its_section_with_signals_permissions_and_example(root: Path, check: object) -> None:
+    """A kind's section names its signals and permissions and shows its example."""
+    kind = check.kind  # type: ignore[attr-defined]
+    section = page(root, "kinds").split(f"\n## {kind}\n")[1].split("\n## ")[0]
+    assert all(f"| `{signal.name}` |" in section for signal in check.signals)  # type: ignore[attr-defined]
+    assert all(f"`{one}`" in section for one in check.permissions)  # type: ignore[attr-defined]
+    assert check.example.strip("\n") in section  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
+def test_every_action_has_its_section_with_risk_parameters_and_example(root: Path, action: object) -> None:
+    """An action's section names its risk and parameters and shows its example."""
+    section = page(root, "actions").split(f"\n## {action.name}\n")[1].split("\n## ")[0]  # type: ignore[attr-defined]
+    assert f"- Risk: {action.risk}" in section  # type: ignore[attr-defined]
+    for name, field in action.params.model_fields.items():  # type: ignore[attr-defined]
+        assert f"| `{field.alias or name}` |" in section
+    assert action.example.strip("\n") in section  # type: ignore[attr-defined]
+
+
+def test_every_metric_and_setting_is_listed(root: Path) -> None:
+    """Nothing can be scraped or set that the pages don't list."""
+    metrics, settings = page(root, "metrics"), page(root, "settings")
+    assert [m.name for m in METRICS if f"| `{m.name}` |" not in metrics] == []
+    assert [n for n in Settings.model_fields if f"| `{PREFIX}{n.upper()}` |" not in settings] == []
+
+
+def test_the_schema_file_is_the_schema_of_what_is_shipped(root: Path) -> None:
+    """Editors get every shipped kind and action."""
+    text = (root / "config" / "schema" / "pipeline.schema.json").read_text(encoding="utf-8")
+    assert json.loads(text)["title"] == "tripswitch pipeline"
+    assert [check.kind for check in KINDS if f'"{check.kind}"' not in text] == []
+    assert [action.name for action in ACTIONS if f'"{action.name}"' not in text] == []
+
+
+def test_generating_again_changes_nothing(root: Path) -> None:
+    """The pages hold no dates and no order of chance."""
+    assert reference.main(root) == []
+
+
+def test_the_pages_are_checked_in() -> None:
+    """`make reference` was run: people read the pages on the web, editors read the schema from the checkout."""
+    there = [reference.ROOT / "docs" / "reference" / f"{name}.md" for name in PAGES]
+    there.append(reference.ROOT / "config" / "schema" / "pipeline.schema.json")
+    assert [file for file in there if not file.is_file()] == []
