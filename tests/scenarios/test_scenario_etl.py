@@ -209,8 +209,8 @@ async def spend(scene: Scene, *, runaway: bool) -> None:
     await scene.meter("AWS/States", "ExecutionsStarted", 40 * factor, since="15m", **machine)
 
 
-async def test_e4_cost_spike_is_answered_by_a_flag_and_by_three_approved_cuts(stage):
-    """Past 80 % of the month: economy at once; memory, billing, retention after a yes each; normal when it is over."""
+async def test_e4_cost_spike_is_answered_by_a_flag_and_by_approved_cuts(stage):
+    """Past 80 % of the month: economy at once; four lasting cuts after a yes each; normal when it is over."""
     scene = await stage("etl", breakers=["cost-spike"], COST_INTERVAL="1h")
     world = await etl(scene)
     await spend(scene, runaway=True)
@@ -221,11 +221,13 @@ async def test_e4_cost_spike_is_answered_by_a_flag_and_by_three_approved_cuts(st
     assert await world.flag() == "economy"
     before = await world.economies()
     assert (before["memory"], before["retention"]) == (1024, 30)  # nothing lasting without a person
-    for _ in range(3):
+    for _ in range(4):
         await scene.until(lambda: scene.breaker().approval is not None, within="10m")
         await scene.approve()
     await scene.until(breaker="open", within="10m")
     assert await world.economies() == {"memory": 512, "billing": "PAY_PER_REQUEST", "retention": 7}
+    tiers = await (await scene.aws("s3")).get_bucket_lifecycle_configuration(Bucket=PROCESSED)
+    assert [move["StorageClass"] for move in tiers["Rules"][0]["Transitions"]] == ["INTELLIGENT_TIERING"]
 
     await spend(scene, runaway=False)
     await scene.reset()
