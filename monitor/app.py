@@ -23,28 +23,25 @@ from aiohttp import web as http
 from checks import KINDS
 from monitor import __version__
 from monitor.actions import ACTIONS
+from monitor.adapters import Cloud, MaskedSecrets, parameter_reader, poster, recorder, sns_publisher
 from monitor.aws.cloud import Aws
 from monitor.aws.operations import Operations
 from monitor.aws.secrets import SecretResolver
 from monitor.aws.settings import AwsSettings
 from monitor.config import ConfigError, Loaded, load
-from monitor.core.incident import Notice as Sent
-from monitor.core.model import Mode, Severity
+from monitor.core.model import Mode
 from monitor.core.ports import Clock, Secrets, Store, StoreError
 from monitor.core.spec import AwsSpec, Pipeline
 from monitor.core.view import Outcome
 from monitor.engine.clock import SystemClock
 from monitor.engine.engine import Engine, EngineSettings, Outside
 from monitor.engine.gates import GATE_NAMES
-from monitor.engine.incidents import Incidents
-from monitor.engine.killswitch import ReadParameter
 from monitor.engine.scheduler import Pace
-from monitor.engine.services import Guard
 from monitor.engine.supervisor import Supervisor
 from monitor.engine.surface import EngineSurface
 from monitor.engine.watch import watch_files
-from monitor.notices import Channels, Delivery, Notice, Outbox, channel_name
-from monitor.plugin import ActionError, Reads, Registry, Writes
+from monitor.notices import Channels, Outbox
+from monitor.plugin import ActionError, Registry
 from monitor.settings import Settings
 from monitor.store import open_store
 from monitor.telemetry import Instruments, Redactor, SurfaceCollector, configure_logging
@@ -86,58 +83,6 @@ class Boot:
     registry: Registry
     store: Store | None = None
     clock: Clock | None = None
-
-
-class MaskedSecrets:
-    """Secrets (ports.Secrets) that are masked in every log line from the moment they are known."""
-
-    def __init__(self, secrets: Secrets, redactor: Redactor) -> None:
-        self._secrets = secrets
-        self._redactor = redactor
-
-    async def resolve(self, reference: str) -> str:
-        """The value behind a reference. Raises ActionError."""
-        value = await self._secrets.resolve(reference)
-        if value != reference:
-            self._redactor.add(value)
-        return value
-
-
-class Cloud:
-    """AWS as the engine wants it, with identities remembered: an account does not change under a role."""
-
-    def __init__(self, aws: Aws) -> None:
-        self._aws = aws
-        self._known: dict[AwsSpec, tuple[str, str]] = {}
-
-    def reads(self, spec: AwsSpec) -> Reads:
-        """Reads in the pipeline's place."""
-        return self._aws.reads(spec)
-
-    def writes(self, spec: AwsSpec, guard: Guard) -> Writes:
-        """Guarded writes in the pipeline's place."""
-        return self._aws.writes(spec, guard)
-
-    async def identity(self, spec: AwsSpec) -> tuple[str, str]:
-        """(account id, region). Raises ProbeError until it was known once."""
-        if spec not in self._known:
-            self._known[spec] = await self._aws.identity(spec)
-        return self._known[spec]
-
-    def broken(self) -> dict[tuple[str, str], str]:
-        """Places where the daemon's identity, or several services at once, stopped working."""
-        services: dict[tuple[str, str], list[str]] = {}
-        found: dict[tuple[str, str], str] = {}
-        for one in self._aws.health():
-            place = (one.account_id, one.aws_region)
-            if one.aws_service == "":
-                found[place] = f"AWS refuses the daemon's identity ({one.reason}: {one.detail})"
-            else:
-                services.setdefault(place, []).append(one.aws_service)
-        for place, names in services.items():
-            if len(names) >= 2:
-                found.setdefault(place, f"no answer from {', '.join(sorted(names))}")
-        return found
 
 
 async def serve(boot: Boot, ready: Callable[[str], Awaitable[None]] | None = None) -> int:
@@ -227,8 +172,10 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
     stack.push_async_callback(aws.close)
     cloud = Cloud(aws)
     secrets = MaskedSecrets(SecretResolver(environ, lambda: aws.reads(AwsSpec()), clock), redactor)
-    channels = Channels(secrets, aiohttp.ClientSession, _sns(cloud), clock)  # a session of its own per delivery
-    outbox = Outbox(channels, (), clock, instruments, _recorder(clock, lambda: engine.incidents))
+    channels = Channels(
+        secrets, aiohttp.ClientSession, sns_publisher(cloud), clock
+    )  # a session of its own per delivery
+    outbox = Outbox(channels, (), clock, instruments, recorder(clock, lambda: engine.incidents))
     supervisor.spawn("outbox", outbox.run())
     token = await _token(settings, secrets, redactor)
     outside = Outside(
@@ -238,9 +185,9 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
         registry=boot.registry,
         cloud=cloud,
         notify=channels.send,
-        post=_poster(outbox, lambda: engine),
+        post=poster(outbox, lambda: engine),
         broken_places=cloud.broken,
-        read_parameter=_parameter_reader(cloud),
+        read_parameter=parameter_reader(cloud),
         secrets=secrets,
     )
     engine = Engine(outside, supervisor, _engine_settings(settings, token is not None))
@@ -348,48 +295,6 @@ async def _token(settings: Settings, secrets: Secrets, redactor: Redactor) -> st
         return None
     redactor.add(token)
     return token
-
-
-def _poster(outbox: Outbox, engine: Callable[[], Engine]) -> Callable[[str, Severity, str, str, str], None]:
-    def post(name: str, severity: Severity, key: str, title: str, body: str) -> None:
-        found = engine().pipeline(name)
-        incident, _, rest = key.partition(" ")
-        taken = engine().incidents.taken(incident, rest)
-        channels = [spec for spec in (found.notify if found else ()) if channel_name(spec.url) not in taken]
-        outbox.post(Notice(incident, rest or key, severity, title, body), channels)
-
-    return post
-
-
-def _recorder(clock: Clock, incidents: Callable[[], Incidents]) -> Callable[[Delivery], None]:
-    def record(told: Delivery) -> None:
-        entry = Sent(clock.now(), told.notice.event, told.channel, told.sent, told.detail, told.notice.key)
-        incidents().delivered(told.notice.incident, entry, last=told.last)
-
-    return record
-
-
-def _parameter_reader(cloud: Cloud) -> Callable[[AwsSpec, str], ReadParameter]:
-    def of(spec: AwsSpec, name: str) -> ReadParameter:
-        async def read() -> str:
-            reply = await cloud.reads(spec).call("ssm", "GetParameter", Name=name)
-            return str(reply["Parameter"]["Value"])
-
-        return read
-
-    return of
-
-
-def _sns(cloud: Cloud) -> Callable[[str, str, str], Awaitable[None]]:
-    async def permit(aws_service: str, operation: str, seconds: float) -> None:
-        """Notices are exempt from the gates."""
-
-    async def publish(topic: str, subject: str, message: str) -> None:
-        region = topic.split(":")[3] if topic.count(":") >= 5 else None
-        writes = cloud.writes(AwsSpec(region=region or None), permit)
-        await writes.mutate("sns", "Publish", idempotent=False, TopicArn=topic, Subject=subject, Message=message)
-
-    return publish
 
 
 async def _listen(app: http.Application, settings: Settings, stack: AsyncExitStack) -> str:
