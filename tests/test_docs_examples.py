@@ -1,0 +1,81 @@
+"""Every pipeline file in the documentation is valid.
+
+A fence says what it holds: `yaml pipeline` a whole file, `yaml checks` and `yaml breakers` what stands below those
+keys, `yaml sections` other top-level keys. The last two are read together with the page's first whole file.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from monitor import app
+from monitor.config import ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ENVIRON = {"ACCOUNT_ID": "123456789012", "QUEUE": "etl-ingest-dlq"}
+
+_FENCE = re.compile(r"^( *)```yaml(?: (\w+))?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path) -> list[tuple[int, str, str]]:
+    """(line, what it holds, text) of every YAML fence; an unmarked one that begins with a name is a whole file."""
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for match in _FENCE.finditer(text):
+        body = textwrap.dedent(match[3])
+        holds = match[2] or ("pipeline" if body.startswith("pipeline:") else "")
+        found.append((text.count("\n", 0, match.start()) + 1, holds, body))
+    return found
+
+
+def whole(holds: str, body: str, first: str) -> str:
+    """The block as a file."""
+    head = first.split("\nbreakers:\n", maxsplit=1)[0]
+    if holds == "checks":
+        return f"pipeline: example\nchecks:\n{textwrap.indent(body, '  ')}"
+    if holds == "breakers":
+        return f"{head}\nbreakers:\n{textwrap.indent(body, '  ')}"
+    return f"{body}\n{first}" if holds == "sections" else body
+
+
+def problems(text: str, folder: Path) -> str:
+    """What `validate` says of it; empty: valid."""
+    file = folder / "example.yaml"
+    file.write_text(text, encoding="utf-8")
+    try:
+        app.read_config([file], ENVIRON, app.registry())
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def cases() -> list[tuple[str, str]]:
+    """(where, file) of every block that says what it holds."""
+    found = []
+    for page in PAGES:
+        marked = [block for block in blocks(page) if block[1]]
+        first = next((body for _, holds, body in marked if holds == "pipeline"), "")
+        found += [(f"{page.name}:{line}", whole(holds, body, first)) for line, holds, body in marked]
+    return found
+
+
+@pytest.mark.parametrize(("where", "text"), cases(), ids=[where for where, _ in cases()])
+def test_every_example_of_a_pipeline_file_is_valid(where: str, text: str, tmp_path: Path) -> None:
+    """What a reader copies from the documentation loads."""
+    assert problems(text, tmp_path) == "", where
+
+
+def test_an_invalid_example_is_found(tmp_path: Path) -> None:
+    """The check above can fail."""
+    assert "intervall" in problems(whole("checks", "a: {kind: queue_depth, queues: [q], intervall: 5s}", ""), tmp_path)
+
+
+def test_pages_hold_examples_to_check() -> None:
+    """The marks are read: the page about the file has many."""
+    page = ROOT / "docs" / "pipeline-file.md"
+    assert len([block for block in blocks(page) if block[1]]) >= 8
