@@ -140,3 +140,17 @@ async def test_unknown_side_route_is_told(side):
         await side.post("nonsense")
     with pytest.raises(RuntimeError, match="KeyError"):
         await side.post("faults")
+
+
+async def test_operations_that_share_a_route_are_told_apart(aws, side):
+    """PutObject, CopyObject and UploadPart differ by a header and a query key only."""
+    s3 = await aws("s3")
+    await s3.create_bucket(Bucket="parts")
+    await s3.put_object(Bucket="parts", Key="a", Body=b"1")
+    await s3.copy_object(Bucket="parts", Key="b", CopySource="parts/a")
+    begun = await s3.create_multipart_upload(Bucket="parts", Key="c")
+    await s3.upload_part(Bucket="parts", Key="c", PartNumber=1, UploadId=begun["UploadId"], Body=b"1")
+    counts = (await side.get("log"))["counts"]
+    assert {name: counts.get(f"s3:{name}") for name in ("PutObject", "CopyObject", "UploadPart")} == {
+        "PutObject": 1, "CopyObject": 1, "UploadPart": 1,
+    }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -100,7 +100,8 @@ def read_call(environ: Mapping[str, Any], body: bytes) -> Call:
     elif "/operation/" in path:  # Smithy RPC: /service/NAME/operation/OPERATION
         operation = path.rsplit("/", 1)[-1]
     elif protocol in _REST:
-        operation = _rest_operation(service, method, path, query)
+        headers = {name[5:].replace("_", "-").lower() for name in environ if name.startswith("HTTP_")}
+        operation = _rest_operation(service, method, path, {*query, *headers})
     else:
         operation, protocol = dict(parse_qsl(body.decode(errors="replace"))).get("Action", ""), "query"
     account = _account(key)
@@ -130,25 +131,34 @@ def _protocol(service: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _routes(service: str) -> list[tuple[str, re.Pattern[str], frozenset[str], int, str]]:
-    """(method, path pattern, query keys that must be there, weight, operation), from botocore's service model."""
+    """(method, path pattern, query keys and headers that must be there, weight, operation), from the service model."""
     model, routes = _session().get_service_model(service), []
     for name in model.operation_names:
         if model.operation_model(name).deprecated:  # S3 has old names on the routes of new ones
             continue
-        http = model.operation_model(name).http
+        operation = model.operation_model(name)
+        http = operation.http
         path, _, query = http["requestUri"].partition("?")
         pattern = "".join(
             part if not part.startswith("{") else ("(.+)" if part.endswith("+}") else "([^/]+)")
             for part in re.split(r"(\{[^}]+\})", path.rstrip("/") or "/")
         )
         keys = frozenset(item.split("=")[0] for item in query.split("&") if item and not item.startswith("x-id"))
+        keys |= _required(operation.input_shape)  # PutObject, CopyObject and UploadPart share one route
         literal = len(re.sub(r"\{[^}]+\}", "", path)) + 100 * len(keys)
         routes.append((http["method"], re.compile(pattern + "/?"), keys, literal, name))
     return sorted(routes, key=lambda route: -route[3])
 
 
-def _rest_operation(service: str, method: str, path: str, query: Mapping[str, str]) -> str:
+def _required(shape: Any) -> frozenset[str]:
+    """Query keys and (lower-case) headers without which the operation can't be meant."""
+    members = [shape.members[name].serialization for name in shape.required_members] if shape is not None else []
+    queried = {one["name"] for one in members if one.get("location") == "querystring"}
+    return frozenset(queried | {one["name"].lower() for one in members if one.get("location") == "header"})
+
+
+def _rest_operation(service: str, method: str, path: str, present: Set[str]) -> str:
     for verb, pattern, keys, _, name in _routes(service):
-        if verb == method and keys <= query.keys() and pattern.fullmatch(unquote(path)):
+        if verb == method and keys <= present and pattern.fullmatch(unquote(path)):
             return name
     return ""
