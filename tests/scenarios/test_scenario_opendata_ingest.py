@@ -1,0 +1,136 @@
+"""OpenData Pulse (rows B1 and B2): hours without data, a rule that is off, a backlog."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from opendata_world import CURATED, DLQ, ETL, HERE, INGEST, RAW, Pulse
+from outside import Outside
+
+#: Half past: the hour before ended half an hour ago.
+HALF_PAST = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
+
+
+async def hourly(scene, world: Pulse, hours: range) -> None:
+    """An object in the middle of each of these hours before now; the scene's clock stands still, S3's goes back."""
+    for ago in hours:
+        at = world.hours_ago(ago).timestamp() + 1800
+        await scene.side.door.post("clock", at=at)
+        await world.put(RAW, "raw", f"{ago}-hours-ago")
+    await scene.side.door.post("clock", at=scene.clock.now().timestamp())
+
+
+async def test_b1_missing_hours_are_backfilled_one_by_one_once_the_source_answers(stage):
+    """Two hours without an object: the rule is enabled, the source must answer, then a test and those two hours."""
+    async with Outside() as api:
+        scene = await stage(
+            "opendata-pulse",
+            breakers=["ingestion"],
+            at=HALF_PAST,
+            step=20,
+            UPSTREAM=api.url,
+            CYCLE_INTERVAL="1m",
+            **HERE,
+        )
+        world = Pulse(scene)
+        await world.buckets()
+        await world.function(INGEST)
+        await world.rule("DISABLED")
+        await hourly(scene, world, range(3, 8))  # 11:00 and 10:00 are missing
+        await scene.begin()
+        await scene.until(breaker="tripping", within="10m")
+        assert await world.rule_state() == "ENABLED"
+        assert scene.value("raw-cycles", "missing") == 2
+
+        await scene.advance("10m")
+        assert await world.invoked(INGEST) == []  # B1c: the source is down, so the backfill waits
+        await api.up()
+        await scene.until(breaker="open", within="15m")
+        sent = await world.invoked(INGEST)
+        assert sent[0] == {"test": True}
+        stamps = [one["timestamp"][:16] for one in sent[1:]]
+        assert stamps == ["2026-03-04T10:00", "2026-03-04T11:00"]
+        assert all(one["backfill"] is True for one in sent[1:])
+
+        await hourly(scene, world, range(1, 3))  # what the backfill writes
+        await scene.until(breaker="closed", within="2h")
+
+
+async def test_b1b_a_disabled_rule_is_enabled_and_stays_so(stage):
+    """Off for five minutes is an accident; it is not switched off again when the breaker closes."""
+    scene = await stage("opendata-pulse", breakers=["hourly-rule"], step=20, **HERE)
+    world = Pulse(scene)
+    await world.rule("DISABLED")
+    await scene.begin()
+    await scene.advance("4m")
+    assert await world.rule_state() == "DISABLED"
+    await scene.until(breaker="open", within="5m")
+    assert await world.rule_state() == "ENABLED"
+    await scene.until(breaker="closed", within="1h")
+    assert await world.rule_state() == "ENABLED"
+
+
+async def test_b1c_a_source_that_refuses_is_told_and_changes_nothing(stage):
+    """503 to the HEAD for three minutes: an incident of its own, no call that changes anything."""
+    async with Outside() as api:
+        await api.up(503)
+        scene = await stage("opendata-pulse", checks=["upstream"], UPSTREAM=api.url, **HERE)
+        await scene.begin()
+        await scene.until(lambda: scene.level("upstream", "down") == "critical", within="10m")
+        assert [one.check for one in scene.incidents()] == ["upstream"]
+        await api.up(200)
+        await scene.until(lambda: scene.level("upstream", "down") == "ok", within="10m")
+        assert await scene.requests() == []
+
+
+async def test_b1d_a_refused_ingest_names_its_permission_and_is_tested_after_the_repair(stage):
+    """AccessDenied in the log: the missing action is read out of it; nothing is granted; the yes runs one test."""
+    scene = await stage("opendata-pulse", breakers=["ingest-denied"], step=20, **HERE)
+    world = Pulse(scene)
+    await world.logs(INGEST)
+    await world.function(INGEST)
+    await scene.begin()
+    await world.say(
+        INGEST,
+        "ERROR AccessDenied: User: arn:aws:sts::123456789012:assumed-role/ingest/f is not authorized"
+        f' to perform: s3:PutObject on resource: "arn:aws:s3:::{RAW}/x.json"',
+    )
+    await scene.until(lambda: scene.breaker().approval is not None, within="15m")
+    assert any("s3:PutObject" in row.target + row.detail for row in scene.rows("ingest-denied"))
+    assert await scene.requests() == []
+    await scene.approve()
+    await scene.until(breaker="open", within="10m")
+    assert await world.invoked(INGEST) == [{"test": True}]
+    await scene.until(breaker="closed", within="2h")
+
+
+async def test_b2_a_backlog_gets_concurrency_and_todays_files_again(stage):
+    """An hour behind: 20 at once, today's raw files without a curated one once more, the old concurrency afterwards."""
+    scene = await stage(
+        "opendata-pulse", breakers=["backlog"], checks=["processing-dead-letters"], step=20, CYCLE_INTERVAL="1m", **HERE
+    )
+    world = Pulse(scene)
+    await world.buckets()
+    await world.function(ETL)
+    await (await scene.aws("lambda")).put_function_concurrency(FunctionName=ETL, ReservedConcurrentExecutions=5)
+    await (await scene.aws("sqs")).create_queue(QueueName=DLQ)
+    await scene.side.post("sqs/fill", queue=DLQ, count=3, body='{"error": "ParseError"}')
+    await world.put(RAW, "raw", "a")
+    await world.put(CURATED, "curated", "a")
+    await scene.begin()
+    assert scene.level("processing-dead-letters", "visible") == "warning"
+    await scene.advance("1m")
+    for name in ("b", "c"):
+        await world.put(RAW, "raw", name)
+    await scene.until(breaker="open", within="2h")
+    assert scene.clock.tick() > 3600
+    functions = await scene.aws("lambda")
+    assert (await functions.get_function_concurrency(FunctionName=ETL))["ReservedConcurrentExecutions"] == 20
+    keys = [one["Records"][0]["s3"]["object"]["key"].rsplit("/", 1)[-1] for one in await world.invoked(ETL)]
+    assert keys == ["b.json", "c.json"]  # the runbook runs all of today's files again
+    assert "sqs:StartMessageMoveTask" not in [one.name for one in await scene.requests()]
+
+    for name in ("b", "c"):
+        await world.put(CURATED, "curated", name)
+    await scene.until(breaker="closed", within="2h")
+    assert (await functions.get_function_concurrency(FunctionName=ETL))["ReservedConcurrentExecutions"] == 5

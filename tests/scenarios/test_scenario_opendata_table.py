@@ -1,0 +1,86 @@
+"""OpenData Pulse (rows B5 and B8): a table that refuses, a table that is damaged."""
+
+from __future__ import annotations
+
+from opendata_world import HERE, TABLE, Pulse
+
+
+async def throttled(scene, reads: float, **more) -> None:
+    """Throttled reads of the table per minute, beside its traffic."""
+    await scene.meter("AWS/DynamoDB", "ReadThrottleEvents", reads, TableName=TABLE, **more)
+    await scene.meter("AWS/DynamoDB", "ConsumedReadCapacityUnits", 900, TableName=TABLE, **more)
+
+
+async def test_b5_throttles_raise_table_and_index_and_give_both_back(stage):
+    """One throttled read in five minutes is enough: 200/100 and 100/50, then 20/20 and 10/10 again."""
+    scene = await stage("opendata-pulse", breakers=["table-throttling"], step=20, **HERE)
+    world = Pulse(scene)
+    await world.table()
+    await throttled(scene, 0, since="10m")
+    await scene.begin()
+    await throttled(scene, 1)
+    await scene.until(breaker="open", within="15m")
+    assert await world.units() == ((200, 100), (100, 50))
+    await throttled(scene, 0)
+    await scene.advance("30m")
+    assert await world.units() == ((200, 100), (100, 50))
+    await scene.until(breaker="closed", within="3h")
+    assert await world.units() == ((20, 20), (10, 10))
+
+
+async def test_b5_a_throttled_index_counts_as_well(stage):
+    """The runbook's alarm looks at the table alone, with a metric that has no data there."""
+    scene = await stage("opendata-pulse", checks=["table-throttles"], **HERE)
+    await Pulse(scene).table()
+    names = {"TableName": TABLE, "GlobalSecondaryIndexName": "GeographicIndex"}
+    await scene.meter("AWS/DynamoDB", "WriteThrottleEvents", 1, since="10m", **names)
+    await scene.begin()
+    assert scene.level("table-throttles", "throttled") == "critical"
+
+
+async def test_b5_a_table_on_demand_gets_a_ceiling_not_units(stage):
+    """UpdateTable with units fails on such a table; its ceiling is what can be raised, and comes back."""
+    scene = await stage("opendata-pulse", breakers=["table-throttling"], step=20, **HERE)
+    world = Pulse(scene)
+    await world.table(on_demand=True)
+    await throttled(scene, 1, since="10m")
+    await scene.begin()
+    await scene.until(breaker="open", within="15m")
+    asked = await scene.requests("dynamodb:UpdateTable")
+    assert [one.status for one in asked] == [200, 200]
+    assert asked[0].params["OnDemandThroughput"] == {"MaxReadRequestUnits": 8000, "MaxWriteRequestUnits": 4000}
+
+
+async def test_b5_autoscaling_is_target_and_policy_after_a_yes(stage):
+    """Half an hour of throttles proposes it; target and policy come together, for reads and writes."""
+    scene = await stage("opendata-pulse", breakers=["table-autoscaling"], step=20, **HERE)
+    world = Pulse(scene)
+    await world.table()
+    await throttled(scene, 2, since="10m")
+    await scene.begin()
+    await scene.until(lambda: scene.breaker().approval is not None, within="1h")
+    await scene.approve()
+    await scene.until(breaker="open", within="10m")
+    scaling = await scene.aws("application-autoscaling")
+    targets = (await scaling.describe_scalable_targets(ServiceNamespace="dynamodb"))["ScalableTargets"]
+    policies = (await scaling.describe_scaling_policies(ServiceNamespace="dynamodb"))["ScalingPolicies"]
+    assert {(one["MinCapacity"], one["MaxCapacity"]) for one in targets} == {(5, 1000)}
+    assert len(targets) == len(policies) == 2
+
+
+async def test_b8_a_damaged_table_is_backed_up_before_anybody_repairs_it(stage):
+    """The index is gone: one backup after a yes, nothing restored or deleted."""
+    scene = await stage("opendata-pulse", breakers=["table-damage"], step=20, **HERE)
+    world, tables = Pulse(scene), await scene.aws("dynamodb")
+    await world.table()
+    await scene.begin()
+    assert scene.level("table-schema", "value") == "ok"
+    await tables.update_table(
+        TableName=TABLE, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "GeographicIndex"}}]
+    )
+    await scene.until(lambda: scene.breaker().approval is not None, within="10m")
+    assert (await tables.list_backups(TableName=TABLE))["BackupSummaries"] == []
+    await scene.approve()
+    await scene.until(breaker="open", within="10m")
+    assert len((await tables.list_backups(TableName=TABLE))["BackupSummaries"]) == 1
+    assert [one.name for one in await scene.requests()] == ["dynamodb:CreateBackup"]
