@@ -18,7 +18,7 @@ from monitor.plugin import OperationValidator, Registry
 
 #: Stop what runs, and cut what starts it: the second comes first (law 6).
 STOPS = frozenset({"stop_executions"})
-CUTS = frozenset({"disable_rule", "set_event_source", "set_lambda_concurrency"})
+CUTS = frozenset({"cut_sources", "disable_rule", "set_event_source", "set_lambda_concurrency", "set_schedule"})
 
 
 def read_breakers(
