@@ -94,3 +94,14 @@ async def test_log_tells_what_was_asked_and_by_whom(aws, side):
     assert "aiobotocore" in made["agent"].lower()
     (read,) = (await side.get("log", operation="sqs:ListQueues"))["entries"]
     assert "body" not in read
+
+
+async def test_message_given_back_is_there_at_once(aws, side):
+    """A visibility of zero ends now, not a moment later: on a set clock there is no later."""
+    await side.post("clock", at=NOON)
+    sqs = await aws("sqs")
+    url = (await sqs.create_queue(QueueName="q"))["QueueUrl"]
+    await sqs.send_message(QueueUrl=url, MessageBody="m")
+    (message,) = (await sqs.receive_message(QueueUrl=url))["Messages"]
+    await sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
+    assert len((await sqs.receive_message(QueueUrl=url)).get("Messages", [])) == 1

@@ -29,6 +29,7 @@ _UNSUPPORTED = "com.amazonaws.sqs#UnsupportedOperation"
 def install(emulator: Emulator) -> Mapping[str, Answerer]:
     """Mend moto's queues; the operations answered here."""
     patch(Queue, "messages", lambda _: property(_visible))
+    patch(Message, "visible", lambda _: property(lambda message: unix_time_millis() >= message.visible_at))
     patch(Queue, "approximate_number_of_messages", lambda _: property(lambda queue: _counts(queue)[0]))
     patch(Queue, "approximate_number_of_messages_not_visible", lambda _: property(lambda queue: _counts(queue)[1]))
     patch(Queue, "approximate_number_of_messages_delayed", lambda _: property(lambda queue: _counts(queue)[2]))
@@ -44,13 +45,13 @@ def install(emulator: Emulator) -> Mapping[str, Answerer]:
 
 def _visible(queue: Any) -> list[Message]:
     now = unix_time_millis()  # once, not twice per message: 20,000 deep costs milliseconds
-    return [m for m in queue._messages if m.visible_at < now and m.delayed_until <= now]
+    return [m for m in queue._messages if m.visible_at <= now and m.delayed_until <= now]
 
 
 def _counts(queue: Any) -> tuple[int, int, int]:
     """(visible, in flight, delayed)."""
     now = unix_time_millis()
-    flying = sum(1 for m in queue._messages if m.visible_at >= now)
+    flying = sum(1 for m in queue._messages if m.visible_at > now)
     delayed = sum(1 for m in queue._messages if m.delayed_until > now)
     return len(_visible(queue)), flying, delayed
 
