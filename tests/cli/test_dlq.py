@@ -187,7 +187,7 @@ async def test_a_kill_in_the_middle_loses_nothing_and_the_double_is_named(world)
     for round_ in range(2):
         process = world.start(*words)
         began = time.monotonic()
-        while len(await world.messages("orders")) < (1, 9)[round_] and time.monotonic() - began < 30:
+        while len(await world.messages("orders")) < (1, 9)[round_] and time.monotonic() - began < 30:  # noqa: ASYNC110 (another process is watched)
             await asyncio.sleep(0.05)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=10)
