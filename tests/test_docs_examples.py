@@ -11,9 +11,13 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperGroup as Group
 
 from monitor import app
+from monitor.cli.main import build
 from monitor.config import ConfigError
+from monitor.telemetry.catalogue import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -79,3 +83,29 @@ def test_pages_hold_examples_to_check() -> None:
     """The marks are read: the page about the file has many."""
     page = ROOT / "docs" / "pipeline-file.md"
     assert len([block for block in blocks(page) if block[1]]) >= 8
+
+
+def test_the_howto_names_only_metrics_that_exist() -> None:
+    """An alert on a misspelt metric never fires."""
+    text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\btripswitch_[a-z_]+", text))
+    assert len(named) > 8
+    assert named - {metric.name for metric in METRICS} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_on_a_page_exists_with_its_flags(page: Path) -> None:
+    """What a reader types is known to the command tree."""
+    text = page.read_text(encoding="utf-8")
+    wrong = []
+    for line in re.findall(r"(?:^ *\$ |`)tripswitch ([^`#\n]+)", text, re.MULTILINE):
+        command, words = typer.main.get_command(build()), line.replace("\\|", " ").split()
+        while words and isinstance(command, Group) and not words[0].startswith("-"):
+            found = command.commands.get(words.pop(0).split("|")[0].rstrip(",;.:"))
+            if found is None:
+                wrong.append(line)
+                break
+            command = found
+        flags = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
+        wrong += [f"{line}: {word}" for word in words if word.startswith("--") and word not in flags]
+    assert wrong == []
