@@ -16,7 +16,18 @@ from urllib.parse import parse_qsl
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 
-from monitor.demo.emulator import cloudtrail, cloudwatch, cost, kafka, s3, servicequotas, sqs, stepfunctions, synthetics
+from monitor.demo.emulator import (
+    cloudtrail,
+    cloudwatch,
+    cost,
+    glue,
+    kafka,
+    s3,
+    servicequotas,
+    sqs,
+    stepfunctions,
+    synthetics,
+)
 from monitor.demo.emulator.state import Bucket, Emulator, Fault
 
 PREFIX = "/_emulator/"
@@ -58,6 +69,9 @@ class Control:
             "POST budgets": self._budget,
             "POST service-quotas": lambda body: {"count": servicequotas.set_quotas(*_where(body), body["quotas"])},
             "POST canaries": self._canary,
+            "POST glue/finish": lambda body: {
+                "count": glue.finish(self._emulator, *_where(body), body["job"], body["state"])
+            },
             "POST kafka/state": lambda body: {"count": kafka.set_state(*_where(body), body["cluster"], body["state"])},
             "POST cloudtrail": lambda body: {"count": cloudtrail.put(self._emulator, *_where(body), body["records"])},
             "POST s3/age": lambda body: {

@@ -71,6 +71,8 @@ class Settings:
     provisioned_seconds: float = 0.0
     table_seconds: float = 0.0
     invocations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: Glue job runs by (account, region, job), oldest first.
+    job_runs: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
