@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from scene import Scene
+from traffic import Request
 
 from monitor.demo.emulator.child import ACCOUNT, REGION
 from monitor.demo.world import _bundle as bundle
@@ -122,3 +123,14 @@ class Pulse:
         """A full hour."""
         now = self.scene.clock.now().replace(minute=0, second=0, microsecond=0)
         return now - timedelta(hours=hours)
+
+
+async def pulse(scene: Scene) -> Pulse:
+    """Nothing yet but the topic that people are told through."""
+    await (await scene.aws("sns")).create_topic(Name="incident-alerts")
+    return Pulse(scene)
+
+
+async def changes(scene: Scene) -> list[Request]:
+    """The daemon's mutating requests, notices aside."""
+    return [one for one in await scene.requests() if one.name != "sns:Publish"]

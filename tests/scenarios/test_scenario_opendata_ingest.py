@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from opendata_world import CURATED, DLQ, ETL, HERE, INGEST, RAW, Pulse
+from opendata_world import CURATED, DLQ, ETL, HERE, INGEST, RAW, Pulse, changes, pulse
 from outside import Outside
 
 #: Half past: the hour before ended half an hour ago.
@@ -32,7 +32,7 @@ async def test_b1_missing_hours_are_backfilled_one_by_one_once_the_source_answer
             CYCLE_INTERVAL="1m",
             **HERE,
         )
-        world = Pulse(scene)
+        world = await pulse(scene)
         await world.buckets()
         await world.function(INGEST)
         await world.rule("DISABLED")
@@ -59,7 +59,7 @@ async def test_b1_missing_hours_are_backfilled_one_by_one_once_the_source_answer
 async def test_b1b_a_disabled_rule_is_enabled_and_stays_so(stage):
     """Off for five minutes is an accident; it is not switched off again when the breaker closes."""
     scene = await stage("opendata-pulse", breakers=["hourly-rule"], step=20, **HERE)
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.rule("DISABLED")
     await scene.begin()
     await scene.advance("4m")
@@ -75,18 +75,19 @@ async def test_b1c_a_source_that_refuses_is_told_and_changes_nothing(stage):
     async with Outside() as api:
         await api.up(503)
         scene = await stage("opendata-pulse", checks=["upstream"], UPSTREAM=api.url, **HERE)
+        await pulse(scene)
         await scene.begin()
         await scene.until(lambda: scene.level("upstream", "down") == "critical", within="10m")
         assert [one.check for one in scene.incidents()] == ["upstream"]
         await api.up(200)
         await scene.until(lambda: scene.level("upstream", "down") == "ok", within="10m")
-        assert await scene.requests() == []
+        assert await changes(scene) == []
 
 
 async def test_b1d_a_refused_ingest_names_its_permission_and_is_tested_after_the_repair(stage):
     """AccessDenied in the log: the missing action is read out of it; nothing is granted; the yes runs one test."""
     scene = await stage("opendata-pulse", breakers=["ingest-denied"], step=20, **HERE)
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.logs(INGEST)
     await world.function(INGEST)
     await scene.begin()
@@ -97,7 +98,7 @@ async def test_b1d_a_refused_ingest_names_its_permission_and_is_tested_after_the
     )
     await scene.until(lambda: scene.breaker().approval is not None, within="15m")
     assert any("s3:PutObject" in row.target + row.detail for row in scene.rows("ingest-denied"))
-    assert await scene.requests() == []
+    assert await changes(scene) == []
     await scene.approve()
     await scene.until(breaker="open", within="10m")
     assert await world.invoked(INGEST) == [{"test": True}]
@@ -109,7 +110,7 @@ async def test_b2_a_backlog_gets_concurrency_and_todays_files_again(stage):
     scene = await stage(
         "opendata-pulse", breakers=["backlog"], checks=["processing-dead-letters"], step=20, CYCLE_INTERVAL="1m", **HERE
     )
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.buckets()
     await world.function(ETL)
     await (await scene.aws("lambda")).put_function_concurrency(FunctionName=ETL, ReservedConcurrentExecutions=5)
@@ -128,7 +129,7 @@ async def test_b2_a_backlog_gets_concurrency_and_todays_files_again(stage):
     assert (await functions.get_function_concurrency(FunctionName=ETL))["ReservedConcurrentExecutions"] == 20
     keys = [one["Records"][0]["s3"]["object"]["key"].rsplit("/", 1)[-1] for one in await world.invoked(ETL)]
     assert keys == ["b.json", "c.json"]  # the runbook runs all of today's files again
-    assert "sqs:StartMessageMoveTask" not in [one.name for one in await scene.requests()]
+    assert "sqs:StartMessageMoveTask" not in [one.name for one in await changes(scene)]
 
     for name in ("b", "c"):
         await world.put(CURATED, "curated", name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opendata_world import API, ETL, GOOD, HERE, Pulse
+from opendata_world import API, ETL, GOOD, HERE, changes, pulse
 
 
 async def errors(scene, a_minute: float, **more) -> None:
@@ -14,7 +14,7 @@ async def errors(scene, a_minute: float, **more) -> None:
 async def test_b7_errors_after_a_release_point_live_back_to_what_was_live_before(stage):
     """Canary weights go, LIVE gets all traffic on the version before; the runbook's second newest is the bad one."""
     scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)
-    world, functions = Pulse(scene), await scene.aws("lambda")
+    world, functions = await pulse(scene), await scene.aws("lambda")
     await world.function(ETL, alias="LIVE")
     await errors(scene, 0, since="10m")
     await scene.begin()
@@ -44,7 +44,7 @@ async def test_b7_errors_after_a_release_point_live_back_to_what_was_live_before
 async def test_b11_errors_without_a_release_roll_nothing_back(stage):
     """More than five errors in five minutes are an incident; an alias that nobody moved is left alone."""
     scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.function(ETL, alias="LIVE")
     await errors(scene, 0, since="10m")
     await scene.begin()
@@ -56,7 +56,7 @@ async def test_b11_errors_without_a_release_roll_nothing_back(stage):
     await scene.until(lambda: scene.level("etl-errors", "value") == "critical", within="10m")
     assert scene.breaker().state == "closed"
     assert [one.check for one in scene.incidents()] == ["etl-errors"]
-    assert await scene.requests() == []
+    assert await changes(scene) == []
 
 
 async def api_errors(scene, client: float, server: float, requests: float, **more) -> None:
@@ -68,7 +68,7 @@ async def api_errors(scene, client: float, server: float, requests: float, **mor
 async def test_b10_api_errors_are_judged_by_count_and_by_rate(stage):
     """Ten refusals in a thousand requests are a warning by count, none by rate; 8 % after a release roll it back."""
     scene = await stage("opendata-pulse", breakers=["api-release"], checks=["api-client-errors"], step=20, **HERE)
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.function(API, alias="LIVE")
     await api_errors(scene, 2, 0, 1000, since="15m")
     await scene.begin()
@@ -87,7 +87,7 @@ async def test_b10_api_errors_are_judged_by_count_and_by_rate(stage):
 async def test_b9_drifted_variables_are_put_back_live_and_alone(stage):
     """After a yes: the two drifted variables are right behind LIVE again, the one that is nobody's business stays."""
     scene = await stage("opendata-pulse", breakers=["etl-environment"], step=20, **HERE)
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.function(ETL, alias="LIVE")
     await world.release(ETL, S3_BUCKET="somewhere-else", LOG_LEVEL="TRACE", CIRCUIT_BREAKER="false")
     await scene.begin()
@@ -102,7 +102,7 @@ async def test_b9_drifted_variables_are_put_back_live_and_alone(stage):
 async def test_b13_containment_reaches_live_traffic_and_is_taken_back(stage):
     """Ten minutes of errors: the flag beside the other variables, behind LIVE, 50 warm environments; both go again."""
     scene = await stage("opendata-pulse", breakers=["containment"], step=20, **HERE)
-    world, functions = Pulse(scene), await scene.aws("lambda")
+    world, functions = await pulse(scene), await scene.aws("lambda")
     await world.function(ETL, API, alias="LIVE")
     await errors(scene, 0, since="10m")
     await scene.begin()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opendata_world import HERE, TABLE, Pulse
+from opendata_world import HERE, TABLE, changes, pulse
 
 
 async def throttled(scene, reads: float, **more) -> None:
@@ -14,7 +14,7 @@ async def throttled(scene, reads: float, **more) -> None:
 async def test_b5_throttles_raise_table_and_index_and_give_both_back(stage):
     """One throttled read in five minutes is enough: 200/100 and 100/50, then 20/20 and 10/10 again."""
     scene = await stage("opendata-pulse", breakers=["table-throttling"], step=20, **HERE)
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.table()
     await throttled(scene, 0, since="10m")
     await scene.begin()
@@ -31,7 +31,7 @@ async def test_b5_throttles_raise_table_and_index_and_give_both_back(stage):
 async def test_b5_a_throttled_index_counts_as_well(stage):
     """The runbook's alarm looks at the table alone, with a metric that has no data there."""
     scene = await stage("opendata-pulse", checks=["table-throttles"], **HERE)
-    await Pulse(scene).table()
+    await (await pulse(scene)).table()
     names = {"TableName": TABLE, "GlobalSecondaryIndexName": "GeographicIndex"}
     await scene.meter("AWS/DynamoDB", "WriteThrottleEvents", 1, since="10m", **names)
     await scene.begin()
@@ -41,7 +41,7 @@ async def test_b5_a_throttled_index_counts_as_well(stage):
 async def test_b5_a_table_on_demand_gets_a_ceiling_not_units(stage):
     """UpdateTable with units fails on such a table; its ceiling is what can be raised, and comes back."""
     scene = await stage("opendata-pulse", breakers=["table-throttling"], step=20, **HERE)
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.table(on_demand=True)
     await throttled(scene, 1, since="10m")
     await scene.begin()
@@ -54,7 +54,7 @@ async def test_b5_a_table_on_demand_gets_a_ceiling_not_units(stage):
 async def test_b5_autoscaling_is_target_and_policy_after_a_yes(stage):
     """Half an hour of throttles proposes it; target and policy come together, for reads and writes."""
     scene = await stage("opendata-pulse", breakers=["table-autoscaling"], step=20, **HERE)
-    world = Pulse(scene)
+    world = await pulse(scene)
     await world.table()
     await throttled(scene, 2, since="10m")
     await scene.begin()
@@ -71,7 +71,7 @@ async def test_b5_autoscaling_is_target_and_policy_after_a_yes(stage):
 async def test_b8_a_damaged_table_is_backed_up_before_anybody_repairs_it(stage):
     """The index is gone: one backup after a yes, nothing restored or deleted."""
     scene = await stage("opendata-pulse", breakers=["table-damage"], step=20, **HERE)
-    world, tables = Pulse(scene), await scene.aws("dynamodb")
+    world, tables = await pulse(scene), await scene.aws("dynamodb")
     await world.table()
     await scene.begin()
     assert scene.level("table-schema", "value") == "ok"
@@ -83,4 +83,4 @@ async def test_b8_a_damaged_table_is_backed_up_before_anybody_repairs_it(stage):
     await scene.approve()
     await scene.until(breaker="open", within="10m")
     assert len((await tables.list_backups(TableName=TABLE))["BackupSummaries"]) == 1
-    assert [one.name for one in await scene.requests()] == ["dynamodb:CreateBackup"]
+    assert [one.name for one in await changes(scene)] == ["dynamodb:CreateBackup"]

@@ -25,6 +25,7 @@ from monitor.demo.emulator import (
     s3,
     servicequotas,
     sqs,
+    stacks,
     stepfunctions,
     synthetics,
 )
@@ -69,6 +70,7 @@ class Control:
             "POST budgets": self._budget,
             "POST service-quotas": lambda body: {"count": servicequotas.set_quotas(*_where(body), body["quotas"])},
             "POST canaries": self._canary,
+            "POST stacks": self._stack,
             "POST glue/finish": lambda body: {
                 "count": glue.finish(self._emulator, *_where(body), body["job"], body["state"])
             },
@@ -194,6 +196,11 @@ class Control:
     def _canary(self, body: dict[str, Any]) -> dict[str, Any]:
         """`name` has run now and ended in `state` (PASSED, FAILED), or still does (RUNNING)."""
         synthetics.set_run(*_where(body), body["name"], body["state"], body.get("reason", ""))
+        return {}
+
+    def _stack(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`name` is a stack, in `state` since now."""
+        stacks.set_state(self._emulator, *_where(body), body["name"], body["state"], body.get("reason", ""))
         return {}
 
     def _cost(self, body: dict[str, Any]) -> dict[str, Any]:

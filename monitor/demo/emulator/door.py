@@ -12,6 +12,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from monitor.demo.emulator import (
     alarms,
+    appsync,
     autoscaling,
     cloudtrail,
     cloudwatch,
@@ -26,6 +27,7 @@ from monitor.demo.emulator import (
     s3,
     servicequotas,
     sqs,
+    stacks,
     stepfunctions,
     synthetics,
     versions,
@@ -60,6 +62,8 @@ class Door:
             rds,
             servicequotas,
             synthetics,
+            appsync,
+            stacks,
             logs,
             cloudtrail,
             s3,

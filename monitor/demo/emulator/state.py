@@ -96,6 +96,8 @@ class Emulator:
     provisioned: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     #: Cost Explorer: rows, forecast, anomalies.
     cost: dict[str, Any] = field(default_factory=dict)
+    #: CloudFormation's stacks by (account, region, name).
+    stacks: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     #: CloudTrail's records.
     trail: list[dict[str, Any]] = field(default_factory=list)
 
@@ -153,6 +155,7 @@ class Emulator:
             self.provisioned.clear()
             self.cost.clear()
             self.trail.clear()
+            self.stacks.clear()
             self.settings = Settings()
 
 
