@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from checks import KINDS
 from monitor.actions import ACTIONS
+from monitor.plugin import Action, Check
 from monitor.settings import PREFIX, Settings
 from monitor.telemetry.catalogue import METRICS
 from tools import reference
@@ -30,23 +32,23 @@ def page(root: Path, name: str) -> str:
 
 
 @pytest.mark.parametrize("check", KINDS, ids=lambda check: check.kind)
-def test_every_kind_has_its_section_with_signals_permissions_and_example(root: Path, check: object) -> None:
+def test_every_kind_has_its_section_with_signals_permissions_and_example(root: Path, check: Check[Any]) -> None:
     """A kind's section names its signals and permissions and shows its example."""
-    kind = check.kind  # type: ignore[attr-defined]
+    kind = check.kind
     section = page(root, "kinds").split(f"\n## {kind}\n")[1].split("\n## ")[0]
-    assert all(f"| `{signal.name}` |" in section for signal in check.signals)  # type: ignore[attr-defined]
-    assert all(f"`{one}`" in section for one in check.permissions)  # type: ignore[attr-defined]
-    assert check.example.strip("\n") in section  # type: ignore[attr-defined]
+    assert all(f"| `{signal.name}` |" in section for signal in check.signals)
+    assert all(f"`{one}`" in section for one in check.permissions)
+    assert check.example.strip("\n") in section
 
 
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
-def test_every_action_has_its_section_with_risk_parameters_and_example(root: Path, action: object) -> None:
+def test_every_action_has_its_section_with_risk_parameters_and_example(root: Path, action: Action[Any]) -> None:
     """An action's section names its risk and parameters and shows its example."""
-    section = page(root, "actions").split(f"\n## {action.name}\n")[1].split("\n## ")[0]  # type: ignore[attr-defined]
-    assert f"- Risk: {action.risk}" in section  # type: ignore[attr-defined]
-    for name, field in action.params.model_fields.items():  # type: ignore[attr-defined]
+    section = page(root, "actions").split(f"\n## {action.name}\n")[1].split("\n## ")[0]
+    assert f"- Risk: {action.risk}" in section
+    for name, field in action.params.model_fields.items():
         assert f"| `{field.alias or name}` |" in section
-    assert action.example.strip("\n") in section  # type: ignore[attr-defined]
+    assert action.example.strip("\n") in section
 
 
 def test_every_metric_and_setting_is_listed(root: Path) -> None:
@@ -62,6 +64,14 @@ def test_the_schema_file_is_the_schema_of_what_is_shipped(root: Path) -> None:
     assert json.loads(text)["title"] == "tripswitch pipeline"
     assert [check.kind for check in KINDS if f'"{check.kind}"' not in text] == []
     assert [action.name for action in ACTIONS if f'"{action.name}"' not in text] == []
+
+
+def test_the_schema_file_has_one_order(root: Path) -> None:
+    """Generating it in another process makes no difference in the repository."""
+    text = (root / "config" / "schema" / "pipeline.schema.json").read_text(encoding="utf-8")
+    orders: list[list[str]] = []
+    json.loads(text, object_pairs_hook=lambda pairs: orders.append([key for key, _ in pairs]))
+    assert [keys for keys in orders if keys != sorted(keys)] == []
 
 
 def test_generating_again_changes_nothing(root: Path) -> None:

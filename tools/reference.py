@@ -42,7 +42,7 @@ def pages(known: Registry) -> dict[str, str]:
         "docs/reference/actions.md": _actions(actions),
         "docs/reference/metrics.md": metrics_markdown(),
         "docs/reference/settings.md": _settings(),
-        "config/schema/pipeline.schema.json": json.dumps(json_schema(known), indent=1, ensure_ascii=False) + "\n",
+        "config/schema/pipeline.schema.json": _schema(known),
     }
 
 
@@ -57,6 +57,11 @@ def main(root: Path = ROOT) -> list[Path]:
         file.write_text(text, encoding="utf-8")
         changed.append(file)
     return changed
+
+
+def _schema(known: Registry) -> str:
+    """Sorted: the order in which the schema is put together differs between runs, a checked-in file must not."""
+    return json.dumps(json_schema(known), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def _kinds(entries: Sequence[Mapping[str, Any]]) -> str:
