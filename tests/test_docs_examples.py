@@ -6,12 +6,15 @@ keys, `yaml sections` other top-level keys. The last two are read together with 
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from pathlib import Path
 
 import pytest
 import typer
+from jsonschema import Draft7Validator
+from ruamel.yaml import YAML
 from typer.core import TyperGroup as Group
 
 from monitor import app
@@ -72,6 +75,19 @@ def cases() -> list[tuple[str, str]]:
 def test_every_example_of_a_pipeline_file_is_valid(where: str, text: str, tmp_path: Path) -> None:
     """What a reader copies from the documentation loads."""
     assert problems(text, tmp_path) == "", where
+
+
+@pytest.fixture(scope="module")
+def editor() -> Draft7Validator:
+    """What an editor reads of the checked-in schema."""
+    return Draft7Validator(json.loads((ROOT / "config" / "schema" / "pipeline.schema.json").read_text("utf-8")))
+
+
+@pytest.mark.parametrize(("where", "text"), cases(), ids=[where for where, _ in cases()])
+def test_no_example_is_underlined_by_an_editor(where: str, text: str, editor: Draft7Validator) -> None:
+    """The schema is no stricter than the loader on what the documentation shows."""
+    document = YAML(typ="safe", pure=True).load(text)
+    assert [error.message for error in editor.iter_errors(document)] == [], where
 
 
 def test_an_invalid_example_is_found(tmp_path: Path) -> None:
