@@ -67,13 +67,20 @@ async def test_a5_emergency_stop_cuts_the_source_then_stops_all_and_restarts_one
         await world.machine(name)
         for number in range(2):
             await world.start(f"{name}-{number}", machine=MACHINE.replace(MACHINE_NAME, name), city="porto")
+    events = await scene.aws("events")
+    await events.put_rule(Name="old-cron", ScheduleExpression="rate(1 day)", State="ENABLED")
+    import_arn = MACHINE.replace(MACHINE_NAME, OTHERS[0])
+    await events.put_targets(
+        Rule="old-cron", Targets=[{"Id": "1", "Arn": import_arn, "RoleArn": "arn:aws:iam::1:role/r"}]
+    )
     await scene.begin()
     await spent(scene, 120)
     await scene.until(breaker="open", within="15m")
 
     asked = [one.name for one in await scene.requests()]
-    assert asked[0] == "events:DisableRule"  # the runbook stops first, and races new starts
+    assert asked[:2] == ["events:DisableRule"] * 2  # the runbook stops first, and races new starts
     assert await world.rule_state() == "DISABLED"
+    assert (await events.describe_rule(Name="old-cron"))["State"] == "DISABLED"  # found by its target
     assert await world.flag("connectors/all") == "mock"
     assert await world.running() == []
     assert await world.running(MACHINE.replace(MACHINE_NAME, OTHERS[0])) == []
@@ -92,8 +99,10 @@ async def test_a5_emergency_stop_cuts_the_source_then_stops_all_and_restarts_one
     assert json.loads((await world.running())[0]["input"]) == {"city": "lisbon"}
     assert await world.rule_state() == "DISABLED"  # one city first
     await world.succeed_canaries()
-    await scene.until(lambda: _enabled(world), within="10m")
+    await scene.until(breaker="closed", within="1h")
     assert await world.flag("connectors/all") is None
+    assert await world.rule_state() == "ENABLED"
+    assert (await events.describe_rule(Name="old-cron"))["State"] == "ENABLED"
 
 
 async def _runs(world: Jaunt, count: int) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from opendata_world import CURATED, DLQ, ETL, HERE, INGEST, RAW, Pulse, changes, pulse
 from outside import Outside
+
+from monitor.demo.emulator.child import ACCOUNT
 
 #: Half past: the hour before ended half an hour ago.
 HALF_PAST = datetime(2026, 3, 4, 12, 30, tzinfo=UTC)
@@ -105,13 +108,25 @@ async def test_b1d_a_refused_ingest_names_its_permission_and_is_tested_after_the
     await scene.until(breaker="closed", within="2h")
 
 
+async def test_b1d_a_changed_policy_is_told_with_its_age(stage):
+    """Somebody put a role policy an hour ago: a warning; nobody touched the bucket's: long ago."""
+    scene = await stage("opendata-pulse", checks=["role-policy-change", "bucket-policy-change"], **HERE)
+    at = (scene.clock.now() - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    put = {"eventName": "PutRolePolicy", "eventSource": "iam.amazonaws.com", "eventTime": at}
+    await scene.side.post("cloudtrail", records=[put])
+    await scene.begin()
+    assert scene.level("role-policy-change", "value") == "warning"
+    assert scene.value("role-policy-change", "value") == pytest.approx(3600, abs=60)
+    assert scene.level("bucket-policy-change", "value") == "ok"
+
+
 async def test_b2_a_backlog_gets_concurrency_and_todays_files_again(stage):
     """An hour behind: 20 at once, today's raw files without a curated one once more, the old concurrency afterwards."""
     scene = await stage(
         "opendata-pulse", breakers=["backlog"], checks=["processing-dead-letters"], step=20, CYCLE_INTERVAL="1m", **HERE
     )
     world = await pulse(scene)
-    await world.buckets()
+    await world.buckets(f"incident-logs-{ACCOUNT}")
     await world.function(ETL)
     await (await scene.aws("lambda")).put_function_concurrency(FunctionName=ETL, ReservedConcurrentExecutions=5)
     await (await scene.aws("sqs")).create_queue(QueueName=DLQ)
@@ -129,6 +144,9 @@ async def test_b2_a_backlog_gets_concurrency_and_todays_files_again(stage):
     assert (await functions.get_function_concurrency(FunctionName=ETL))["ReservedConcurrentExecutions"] == 20
     keys = [one["Records"][0]["s3"]["object"]["key"].rsplit("/", 1)[-1] for one in await world.invoked(ETL)]
     assert keys == ["b.json", "c.json"]  # the runbook runs all of today's files again
+    kept = await (await scene.aws("s3")).list_objects_v2(Bucket=f"incident-logs-{ACCOUNT}")
+    assert kept["KeyCount"] >= 3  # one each
+    assert (await scene.side.get("sqs/messages", queue=DLQ))["messages"] == []
     assert "sqs:StartMessageMoveTask" not in [one.name for one in await changes(scene)]
 
     for name in ("b", "c"):
