@@ -6,13 +6,25 @@ With xdist this speaks in the process that collects the reports.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+import structlog
 from proven import Recorder, read_coverage
 
 RECORDER = pytest.StashKey[Recorder]()
+
+
+@pytest.fixture(autouse=True)
+def _logs_end_with_the_test() -> Iterator[None]:
+    """A daemon that a test starts logs to that test's captured output, which is closed when the next one runs."""
+    yield
+    structlog.reset_defaults()
+    for handler in list(logging.getLogger().handlers):
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            logging.getLogger().removeHandler(handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:
