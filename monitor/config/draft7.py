@@ -36,9 +36,9 @@ def model_schema(model: type[BaseModel], prefix: str, definitions: Schema) -> Sc
         if not _is_selector(name, inner):
             definitions[f"{prefix}.{name}"] = convert(inner, prefix)
     whole: Schema = convert(raw, prefix)
-    for name in _reads_short_forms(model) & set(whole.get("properties", ())):
+    for name in sorted(_reads_short_forms(model) & set(whole.get("properties", ()))):
         given = whole["properties"][name]
-        notes = {key: given.pop(key) for key in _NOTES & set(given)}
+        notes = {key: given.pop(key) for key in sorted(_NOTES & set(given))}
         whole["properties"][name] = {**notes, "anyOf": [given, {"type": ["string", "number", "boolean", "null"]}]}
     return whole
 

@@ -228,6 +228,15 @@ class Engine:
         self._outside.meter.run_finished(
             spec.pipeline, spec.name, spec.kind, run.seconds, lateness, run.reason, run.started
         )
+        log.debug(
+            "check.ran",
+            pipeline=spec.pipeline,
+            check=spec.name,
+            observations=len(run.observations),
+            seconds=round(run.seconds, 4),
+            lateness=round(lateness, 4),
+            reason=run.reason.value if run.reason else None,
+        )
         self.crew.poke(spec.pipeline, spec.name)
         await self._tell(spec, run, moved)
         await self._timers.save(spec.key)
