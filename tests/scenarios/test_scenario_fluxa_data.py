@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from fluxa_world import INGEST, QUERY, QUEUE, Fluxa
 from outside import Outside
+
 from tests.checks.postgres_server import server
 
 SCHEMA = """
@@ -68,7 +69,7 @@ async def test_d4_duplicates_and_a_lost_key_are_told_with_their_repair(stage, da
 
 
 async def test_d8_an_ingest_that_loses_or_refuses_events_is_named_with_the_missing_permission(stage):
-    """Failures above 5 %, sends below nine of ten, and the refused call: three readings, one cause; calm again after."""
+    """Failures above 5 %, sends below nine of ten, and the refused call: three readings, one cause."""
     checks = ["ingest-failures", "ingest-sent", "ingest-denied"]
     scene = await stage("fluxa", checks=checks, step=20)
     world = Fluxa(scene)
