@@ -67,7 +67,6 @@ class Door:
             servicequotas,
             synthetics,
             appsync,
-            cognito,
             stacks,
             logs,
             cloudtrail,
