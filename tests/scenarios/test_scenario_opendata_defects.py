@@ -60,6 +60,22 @@ def test_b4_no_step_replaces_the_clients_settings():
         assert "UpdateUserPoolClient" not in calls
 
 
+async def test_b4_the_command_is_refused_and_repaired_it_resets_the_client(stage):
+    """Legacy and ALLOW_ flows together are refused; without the legacy one, all other settings are gone."""
+    scene = await stage("opendata-pulse", checks=["upstream"], **HERE)
+    pools = await scene.aws("cognito-idp")
+    pool = (await pools.create_user_pool(PoolName="pulse"))["UserPool"]["Id"]
+    made = await pools.create_user_pool_client(
+        UserPoolId=pool, ClientName="web", CallbackURLs=["https://pulse.example"]
+    )
+    which = {"UserPoolId": pool, "ClientId": made["UserPoolClient"]["ClientId"]}
+    flows = ["ADMIN_NO_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+    with pytest.raises(ClientError, match="InvalidParameter"):
+        await pools.update_user_pool_client(**which, ExplicitAuthFlows=flows)
+    await pools.update_user_pool_client(**which, ExplicitAuthFlows=flows[1:])
+    assert "CallbackURLs" not in (await pools.describe_user_pool_client(**which))["UserPoolClient"]
+
+
 async def test_b9_b13_the_command_empties_the_map_and_does_not_reach_live(stage):
     """`--environment Variables={CIRCUIT_BREAKER=true}`: all other variables are gone, and LIVE never hears of it."""
     scene = await stage("opendata-pulse", checks=["upstream"], **HERE)

@@ -8,6 +8,7 @@ from opendata_world import ETL, HEALTH, HERE, INGEST, TABLE, changes, pulse
 
 from monitor.demo.emulator.appsync import api_id
 from monitor.demo.emulator.child import ACCOUNT
+from monitor.demo.emulator.cognito import client_id, pool_id
 
 API = api_id("opendata-pulse")
 THERE = {"GRAPHQL_API_ID": API, **HERE}
@@ -54,15 +55,26 @@ async def test_b3_a_slow_api_gets_capacity_and_a_cache_and_loses_both(stage):
 
 async def test_b4_failing_sign_ins_flush_the_cache_once_and_leave_the_client_alone(stage):
     """Every second sign-in fails: the cache is flushed; flows and passwords stay a person's."""
-    scene = await stage("opendata-pulse", breakers=["sign-ins"], step=20, **THERE)
-    client = await graphql(scene)
+    ids = {"USER_POOL_ID": pool_id("pulse"), "USER_POOL_CLIENT_ID": client_id("web")}
+    scene = await stage(
+        "opendata-pulse", breakers=["sign-ins"], checks=["user-pool", "sign-in-client"], step=20, **ids, **THERE
+    )
+    client, pools = await graphql(scene), await scene.aws("cognito-idp")
+    await pools.create_user_pool(PoolName="pulse")
+    flows = ["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_PASSWORD_AUTH"]
+    await pools.create_user_pool_client(UserPoolId=pool_id("pulse"), ClientName="web", ExplicitAuthFlows=flows)
     await client.create_api_cache(apiId=API, ttl=60, apiCachingBehavior="FULL_REQUEST_CACHING", type="SMALL")
-    names = {"UserPool": "ap-southeast-2_pulse", "UserPoolClient": "pulseclient"}
+    names = {"UserPool": pool_id("pulse"), "UserPoolClient": client_id("web")}
     await scene.meter("AWS/Cognito", "SignInSuccesses", 1, since="20m", **names)
     await scene.begin()
+    assert scene.level("user-pool") == scene.level("sign-in-client") == "ok"
+    await pools.update_user_pool_client(  # somebody "fixes" it
+        UserPoolId=pool_id("pulse"), ClientId=client_id("web"), ExplicitAuthFlows=flows[1:2]
+    )
     await scene.meter("AWS/Cognito", "SignInSuccesses", 0, **names)
     await scene.until(breaker="open", within="30m")
     assert [(one.name, one.status) for one in await changes(scene)] == [("appsync:FlushApiCache", 200)]
+    await scene.until(lambda: scene.level("sign-in-client") == "warning", within="10m")
     await scene.meter("AWS/Cognito", "SignInSuccesses", 1, **names)
     await scene.until(breaker="closed", within="3h")
     assert len(await changes(scene)) == 1

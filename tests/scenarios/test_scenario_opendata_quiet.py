@@ -12,6 +12,7 @@ from outside import Outside
 
 from monitor.demo.emulator.appsync import api_id
 from monitor.demo.emulator.child import ACCOUNT
+from monitor.demo.emulator.cognito import pool_id
 
 #: Just after a full hour, so that a quarter of an hour needs no new cycle.
 AT = datetime(2026, 3, 4, 12, 20, tzinfo=UTC)
@@ -26,14 +27,15 @@ async def outside():
 
 
 def everything(name: str) -> dict:
-    """All of the file; the user pool aside, which the emulator lacks."""
+    """All of the file."""
     whole = shipped(name, {"ACCOUNT_ID": ACCOUNT}).pipelines[0]
-    return {"breakers": list(whole.breakers), "checks": [one for one in whole.checks if one != "user-pool"], "at": AT}
+    return {"breakers": list(whole.breakers), "checks": list(whole.checks), "at": AT}
 
 
 async def test_b12_a_quiet_hour_of_the_pulse_changes_nothing(stage, outside):
     """All checks read something but what has no data yet; none is critical."""
     variables = {"GRAPHQL_API_ID": api_id("opendata-pulse"), "UPSTREAM": outside.url, **HERE}
+    variables |= {"USER_POOL_ID": pool_id("pulse")}
     scene = await stage("opendata-pulse", step=20, **everything("opendata-pulse"), **variables)
     world = await pulse(scene)
     await world.function(INGEST, ETL, API, HEALTH, alias="LIVE")
@@ -42,6 +44,7 @@ async def test_b12_a_quiet_hour_of_the_pulse_changes_nothing(stage, outside):
     await world.logs(INGEST, ETL, API)
     await world.rule()
     await (await scene.aws("sqs")).create_queue(QueueName=DLQ)
+    await (await scene.aws("cognito-idp")).create_user_pool(PoolName="pulse")
     await (await scene.aws("appsync")).create_graphql_api(name="opendata-pulse", authenticationType="API_KEY")
     for name in ("OpenDataPulseApiStack", "OpenDataPulseComputeStack"):
         await scene.side.post("stacks", name=name, state="UPDATE_COMPLETE")
@@ -59,7 +62,15 @@ async def test_b12_a_quiet_hour_of_the_pulse_changes_nothing(stage, outside):
     assert not list(scene.incidents())
     assert await changes(scene) == []
     unread = {row.check for row in scene.running.surface.rows() if row.level == "unknown"}
-    assert unread <= {"balancer", "sign-ins", "table-capacity", "table-writes", "etl-errors", "processing-dead-letters"}
+    assert unread <= {
+        "balancer",
+        "sign-ins",
+        "sign-in-client",
+        "table-capacity",
+        "table-writes",
+        "etl-errors",
+        "processing-dead-letters",
+    }
 
 
 async def test_a8_a_quiet_hour_of_the_city_jobs_changes_nothing(stage, outside):

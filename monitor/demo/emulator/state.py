@@ -96,6 +96,8 @@ class Emulator:
     provisioned: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
     #: Cost Explorer: rows, forecast, anomalies.
     cost: dict[str, Any] = field(default_factory=dict)
+    #: Cognito's user pools by (account, region, id).
+    pools: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     #: CloudFormation's stacks by (account, region, name).
     stacks: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     #: CloudTrail's records.
@@ -156,6 +158,7 @@ class Emulator:
             self.cost.clear()
             self.trail.clear()
             self.stacks.clear()
+            self.pools.clear()
             self.settings = Settings()
 
 
