@@ -16,6 +16,10 @@ from monitor.telemetry.catalogue import METRICS, Metric, Type
 _CONTROL = frozenset({"wait", "verify", "approve", "undo", "ramp", "canary"})
 
 
+CheckLabels = tuple[str, str, str]
+RunMeters = tuple[prometheus.Counter, prometheus.Histogram, prometheus.Gauge]
+
+
 class Instruments:
     """Every counted metric, in `registry` (never the global one, so that two daemons in a process don't mix).
 
@@ -35,7 +39,9 @@ class Instruments:
         prometheus.ProcessCollector(registry=self.registry)
         prometheus.PlatformCollector(registry=self.registry)
         self._gauge("build_info", version).set(1)
-        self._checks: set[tuple[str, str, str]] = set()
+        # Looking a labelled child up costs more than counting it; these three are used with every run.
+        self._kept: dict[CheckLabels, RunMeters] = {}
+        self._checks: set[CheckLabels] = set()
         self._breakers: set[tuple[str, str]] = set()
 
     def declare(self, pipelines: Iterable[Pipeline], gates: Iterable[str] = ()) -> None:
@@ -46,6 +52,7 @@ class Instruments:
         known = list(pipelines)
         checks = {(spec.pipeline, spec.name, spec.kind) for pipeline in known for spec in pipeline.checks.values()}
         breakers = {(spec.pipeline, spec.name) for pipeline in known for spec in pipeline.breakers.values()}
+        self._kept.clear()
         self._forget(self._checks - checks, self._breakers - breakers)
         self._checks, self._breakers = checks, breakers
         names = tuple(gates)
@@ -61,9 +68,10 @@ class Instruments:
         self, pipeline: str, check: str, kind: str, seconds: float, lateness: float, reason: Reason | None, at: datetime
     ) -> None:
         """A run ended. `at` is not used: the time of the last success comes from the engine at each scrape."""
-        self._counter("check_runs_total", pipeline, check, kind).inc()
-        self._histogram("check_duration_seconds", pipeline, check, kind).observe(max(seconds, 0.0))
-        self._gauge("check_lateness_seconds", pipeline, check, kind).set(max(lateness, 0.0))
+        runs, duration, late = self._of_check((pipeline, check, kind))
+        runs.inc()
+        duration.observe(max(seconds, 0.0))
+        late.set(max(lateness, 0.0))
         if reason is not None:
             self._counter("check_failures_total", pipeline, check, kind, reason.value).inc()
 
@@ -155,6 +163,14 @@ class Instruments:
             self._histograms[short] = prometheus.Histogram(
                 metric.name, metric.help, metric.labels, registry=self.registry, buckets=metric.buckets
             )
+
+    def _of_check(self, labels: CheckLabels) -> RunMeters:
+        found = self._kept.get(labels)
+        if found is None:
+            runs = self._counter("check_runs_total", *labels)
+            duration = self._histogram("check_duration_seconds", *labels)
+            found = self._kept[labels] = (runs, duration, self._gauge("check_lateness_seconds", *labels))
+        return found
 
     def _counter(self, short: str, *labels: str) -> prometheus.Counter:
         return self._counters[short].labels(*labels) if labels else self._counters[short]
