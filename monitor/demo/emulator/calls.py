@@ -161,4 +161,9 @@ def _rest_operation(service: str, method: str, path: str, present: Set[str]) -> 
     for verb, pattern, keys, _, name in _routes(service):
         if verb == method and keys <= present and pattern.fullmatch(unquote(path)):
             return name
+    # The server has decoded the path: an ARN in it may hold slashes (MSK's do).
+    for verb, pattern, keys, _, name in _routes(service) if "arn:" in path else ():
+        loose = pattern.pattern.replace("([^/]+)", "(.+)")
+        if verb == method and keys <= present and re.fullmatch(loose, unquote(path)):
+            return name
     return ""

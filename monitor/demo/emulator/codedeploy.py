@@ -1,7 +1,8 @@
 """StopDeployment, which moto lacks: a deployment that has not ended is Stopped at once.
 
 Source: CodeDeploy API reference, StopDeployment (status: Succeeded, nothing more to do), and its errors
-DeploymentDoesNotExistException and DeploymentAlreadyCompletedException. That CodeDeploy then rolls back by a deployment of its own is not emulated.
+DeploymentDoesNotExistException and DeploymentAlreadyCompletedException. That CodeDeploy then rolls back by a deployment
+of its own is not emulated.
 """
 
 from __future__ import annotations

@@ -1,31 +1,72 @@
-"""MSK clusters that get ready, and states that the control door sets.
+"""MSK clusters that get ready, grow and list their brokers, and states that the control door sets.
 
-Source: MSK developer guide, cluster states: CREATING until the brokers run, then ACTIVE; here that takes no time.
+Sources: MSK developer guide, cluster states (CREATING until the brokers run, then ACTIVE; here that takes no time) and
+ARNs (`cluster/NAME/UUID-N`; here always the same for a name); MSK API reference, ListNodes and UpdateBrokerCount
+(refused unless ACTIVE and for another version; here the new brokers run at once).
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from moto.kafka.models import FakeKafkaCluster, kafka_backends
 
+from monitor.demo.emulator.calls import Call, Reply, answer, refuse
 from monitor.demo.emulator.state import Answerer, Emulator, patch
 
 
 def install(emulator: Emulator) -> Mapping[str, Answerer]:
-    """Mend moto's clusters, which stay CREATING for ever; nothing is answered at the door."""
+    """Mend moto's clusters, which stay CREATING for ever; the operations answered here."""
     patch(FakeKafkaCluster, "__init__", _ready)
-    return {}
+    return {"kafka:ListNodes": nodes, "kafka:UpdateBrokerCount": grow}
+
+
+def arn_of(account: str, region: str, name: str) -> str:
+    """The ARN that the cluster of this name gets here."""
+    return f"arn:aws:kafka:{region}:{account}:cluster/{name}/{uuid.uuid5(uuid.NAMESPACE_DNS, name)}-1"
 
 
 def _ready(original: Any) -> Any:
     def init(cluster: Any, *args: Any, **more: Any) -> None:
         original(cluster, *args, **more)
+        if cluster.cluster_type == "PROVISIONED":
+            cluster.arn = arn_of(cluster.account_id, cluster.region_name, cluster.cluster_name)
         if cluster.state == "CREATING":
             cluster.state = "ACTIVE"
 
     return init
+
+
+def _cluster(call: Call) -> Any:
+    """The one that the path names; None: there is no such cluster."""
+    arn = unquote(call.path.split("/clusters/", 1)[1]).split("/nodes", 1)[0]
+    return kafka_backends[call.account][call.region].clusters.get(arn)
+
+
+def nodes(call: Call) -> Reply | None:
+    """ListNodes: the brokers, numbered from 1."""
+    cluster = _cluster(call)
+    if cluster is None:
+        return refuse(call, "NotFoundException", "The specified cluster is not found.", 404)
+    count = int(cluster.number_of_broker_nodes or 0)
+    rows = [{"nodeType": "BROKER", "brokerNodeInfo": {"brokerId": float(one)}} for one in range(1, count + 1)]
+    return answer(call, {"nodeInfoList": rows})
+
+
+def grow(call: Call) -> Reply | None:
+    """UpdateBrokerCount."""
+    cluster, asked = _cluster(call), call.json()
+    if cluster is None:
+        return refuse(call, "NotFoundException", "The specified cluster is not found.", 404)
+    if cluster.state != "ACTIVE" or asked["currentVersion"] != cluster.current_version:
+        return refuse(call, "BadRequestException", "The cluster is not ACTIVE, or of another version.", 400)
+    cluster.number_of_broker_nodes = int(asked["targetNumberOfBrokerNodes"])
+    cluster.current_version += "1"
+    operation = f"{cluster.arn.replace(':cluster/', ':cluster-operation/')}/{uuid.uuid4()}"
+    return answer(call, {"clusterArn": cluster.arn, "clusterOperationArn": operation})
 
 
 def set_state(account: str, region: str, name: str, state: str) -> int:
