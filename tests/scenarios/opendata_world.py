@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from jaunt_world import bundle
 from scene import Scene
 from traffic import Request
 
 from monitor.demo.emulator.child import ACCOUNT, REGION
-from monitor.demo.world import _bundle as bundle
 
 RAW, CURATED = f"opendata-pulse-raw-data-{ACCOUNT}", f"opendata-pulse-curated-data-{ACCOUNT}"
 INGEST, ETL, API, HEALTH = (f"opendata-pulse-{one}" for one in ("ingest", "etl", "api", "health-check"))

@@ -73,6 +73,20 @@ async def test_a3b_an_error_spike_of_one_connector_mocks_that_one(stage, outside
     assert await world.flag("connectors/google") is None
 
 
+async def test_a3b_tavily_has_a_flag_of_its_own(stage, outside):
+    """The other connector's spike sets the other flag, and takes it away again."""
+    await outside.up()
+    scene = await stage("jaunt-data-scout", breakers=["tavily-connector"], step=20, TAVILY_URL=outside.url)
+    world = Jaunt(scene)
+    await world.connector("tavily", 100, 30, since="10m")
+    await scene.begin()
+    await scene.until(breaker="open", within="15m")
+    assert (await world.flag("connectors/tavily"), await world.flag("connectors/google")) == ("mock", None)
+    await world.connector("tavily", 100, 0)
+    await scene.until(breaker="closed", within="2h")
+    assert await world.flag("connectors/tavily") is None
+
+
 async def test_a3_refused_fetches_are_throttled_and_let_back_by_rungs(stage):
     """429s cut jaunt-web-fetch to 5; after an hour without 5, 10, 20, then unset as it was, each watched."""
     scene = await stage("jaunt-data-scout", breakers=["web-fetch-throttling"], step=20)
