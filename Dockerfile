@@ -9,13 +9,14 @@ WORKDIR /src
 RUN python -m venv --without-pip /app
 # Dependencies first: this layer changes only with the lock.
 COPY requirements.lock ./
-RUN pip install --require-hashes --prefix /app --requirement requirements.lock
+# --python: scripts get the virtual environment's interpreter, which the second stage has at the same path.
+RUN pip --python /app/bin/python install --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY monitor ./monitor
 COPY checks ./checks
 COPY config/pipelines ./config/pipelines
 RUN pip wheel --no-deps --wheel-dir /wheels . \
- && pip install --no-deps --prefix /app /wheels/*.whl \
+ && pip --python /app/bin/python install --no-deps /wheels/*.whl \
  && python -m compileall -q /app/lib
 
 FROM python:${PYTHON}
