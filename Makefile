@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint format types layers lock bench reference clean
+.PHONY: help install ministack demo test check lint format types layers lock bench reference clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -28,6 +28,16 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.demo
 
 install: $(VENV)/.demo ## Make .venv with `tripswitch` in it
 	@echo "Ready: $(BIN)/tripswitch --help"
+
+# An emulator that nobody tuned to tripswitch, apart from the rest: it pins another botocore.
+MINISTACK := .venv-ministack
+$(MINISTACK)/.ready: requirements-ministack.lock | $(BIN)/python
+	@echo "Installing MiniStack into $(MINISTACK) ..."
+	@$(BIN)/python -m venv $(MINISTACK)
+	@$(MINISTACK)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements-ministack.lock
+	@touch $@
+
+ministack: $(MINISTACK)/.ready ## Make .venv-ministack, against which tests/ministack runs
 
 SCENARIO ?= event-loop
 demo: $(VENV)/.demo ## Watch an incident being contained (SCENARIO=event-loop)
@@ -62,4 +72,4 @@ lock: $(VENV)/.dev ## Pin the dependencies anew, with hashes
 	@$(BIN)/python tools/lock.py
 
 clean: ## Remove what was made
-	@rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(MINISTACK) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,7 +1,8 @@
 """Pins every dependency with hashes, for every platform and Python from 3.11 on, without naming where from.
 
 `requirements.lock` is what the image runs on; `-demo` adds the emulator and what an editable install needs;
-`-dev` adds the tools. The larger ones are resolved under the smaller ones' pins.
+`-dev` adds the tools. The larger ones are resolved under the smaller ones' pins. `-ministack` is an environment of its
+own, for it pins another botocore.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 DEMO = ("--extra", "demo", "--group", "build")
 DEV = (*DEMO, "--extra", "apprise", "--extra", "postgres", "--group", "dev")
+OURS = "pyproject.toml"
 #: File, what goes in, whose pins it keeps.
 LOCKS: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
-    ("requirements.lock", (), None),
-    ("requirements-demo.lock", DEMO, "requirements.lock"),
-    ("requirements-dev.lock", DEV, "requirements-demo.lock"),
+    ("requirements.lock", (OURS,), None),
+    ("requirements-demo.lock", (OURS, *DEMO), "requirements.lock"),
+    ("requirements-dev.lock", (OURS, *DEV), "requirements-demo.lock"),
+    ("requirements-ministack.lock", ("tools/ministack.in",), None),
 )
 
 
@@ -25,7 +28,7 @@ def main() -> int:
     """Write the lock files; uv's exit code if it fails."""
     for name, wanted, under in LOCKS:
         command = [
-            sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", *wanted, "--quiet",
+            sys.executable, "-m", "uv", "pip", "compile", *wanted, "--quiet",
             "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate",
             "--no-emit-index-url", "--upgrade", "--output-file", name,
         ]  # fmt: skip
