@@ -15,7 +15,7 @@ from mini_rig import Mini
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its URL."""
-    if not mini_rig.PYTHON.exists():
+    if not mini_rig.READY.exists():
         pytest.skip("MiniStack is not installed: run `make ministack`")
     url, process = mini_rig.start(tmp_path_factory.mktemp("ministack"))
     yield url

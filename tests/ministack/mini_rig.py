@@ -28,8 +28,8 @@ from monitor.settings import Settings
 from monitor.telemetry import Redactor
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Its own environment: it pins another botocore than ours.
-PYTHON = ROOT / ".venv-ministack" / "bin" / "python"
+#: Its own environment, for it pins another botocore than ours; `make ministack` leaves the stamp when it is whole.
+PYTHON, READY = ROOT / ".venv-ministack" / "bin" / "python", ROOT / ".venv-ministack" / ".ready"
 REGION, ACCOUNT = "us-east-1", "210987654321"
 #: An access key of 12 digits names the account. AWS's default limit of concurrent executions stands in for the host's.
 KEYS = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "nobody", "AWS_DEFAULT_REGION": REGION}
