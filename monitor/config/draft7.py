@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, TypeAdapter, WithJsonSchema
 from pydantic_core import PydanticUndefined
 
 from monitor.core.durations import format_duration
+from monitor.plugin import Selector
 
 Schema = dict[str, Any]
 
@@ -63,6 +64,10 @@ def _is_silent(metadata: Sequence[object]) -> bool:
 
 
 def _holds_silence(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        # A model that takes short forms of itself (a text for a mapping); selectors say theirs.
+        validators = annotation.__pydantic_decorators__.model_validators.values()
+        return annotation is not Selector and any(one.info.mode == "before" for one in validators)
     if get_origin(annotation) is Annotated and _is_silent(annotation.__metadata__):
         return True
     return any(_holds_silence(argument) for argument in get_args(annotation))
