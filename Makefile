@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install ministack demo test check lint format types layers lock bench reference clean
+.PHONY: help install ministack demo test check lint format types layers lock bench reference dist clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -72,6 +72,9 @@ reference: $(VENV)/.dev ## Write docs/reference and the JSON Schema from the cod
 
 lock: $(VENV)/.dev ## Pin the dependencies anew, with hashes
 	@$(BIN)/python tools/lock.py
+
+dist: $(VENV)/.dev ## Build wheel, source and bill of materials into dist/, and try them
+	@$(BIN)/python tools/release.py
 
 clean: ## Remove what was made
 	@rm -rf $(VENV) $(MINISTACK) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
