@@ -130,6 +130,15 @@ async def test_a_held_store_sends_people_to_the_daemon(file: Path, tmp_path: Pat
     assert "Traceback" not in ended.stderr
 
 
+@pytest.fixture
+def heeded_interrupts() -> Iterator[None]:
+    """A job in the background of a script inherits ignored interrupts, and so would the command under test."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_an_interrupt_ends_quietly(file: Path) -> None:
     """Ctrl-C during a round: exit 130, no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
