@@ -162,7 +162,7 @@ async def _furnish(boot: Boot, loaded: Loaded, redactor: Redactor, stack: AsyncE
     settings, environ = boot.settings, boot.environ
     clock = boot.clock or SystemClock()
     supervisor = Supervisor()
-    instruments = Instruments(__version__)
+    instruments = Instruments(__version__, clock.now)
     instruments.declare(loaded.pipelines, GATE_NAMES)
     store = boot.store or store_of(settings, clock)
     await store.open()
@@ -220,6 +220,7 @@ class Reload:
         now = clock.now()
         self._engine.config = replace(self._engine.config, ok=True, error="", at=now, documents=loaded.documents)
         self._instruments.declare(loaded.pipelines, GATE_NAMES)
+        self._instruments.configured(loaded.documents)
         self._instruments.reloaded(True, now)
 
     async def run(self, by: str) -> Outcome:

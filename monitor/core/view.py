@@ -96,6 +96,8 @@ class BreakerView:
     incident: str | None = None
     condition: str = ""
     runbook: str | None = None
+    #: Changes of this trip that somebody else changed since.
+    drifted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,14 @@ def breaker_view(worker: Worker, registry: Registry, now: datetime) -> BreakerVi
         incident=trip.incident if trip else None,
         condition=describe(spec.condition) if spec else "",
         runbook=spec.runbook if spec else None,
+        drifted=_drifted(worker, trip),
     )
+
+
+def _drifted(worker: Worker, trip: Trip | None) -> int:
+    if trip is None:
+        return 0
+    return sum(entry.drift_reported or entry.phase is Phase.DRIFT for entry in worker.ledger.of_trip(trip.id))
 
 
 def _gone(record: Breaker) -> BreakerSpec:

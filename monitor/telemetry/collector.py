@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -57,30 +58,47 @@ class SurfaceCollector:
     def _of_checks(self) -> Iterator[Metric]:
         targets = _family("tripswitch_targets")
         success = _family("tripswitch_check_last_success_timestamp_seconds")
+        ran = _family("tripswitch_check_last_run_timestamp_seconds")
+        interval = _family("tripswitch_check_interval_seconds")
         for check in self._surface.checks():
             for level in Level:
                 targets.add_metric([check.pipeline, check.name, level.value], check.counts.get(level, 0))
+            labels = [check.pipeline, check.name, check.kind]
+            interval.add_metric(labels, check.interval)
             if check.last_success is not None:
-                success.add_metric([check.pipeline, check.name, check.kind], check.last_success.timestamp())
-        yield from (targets, success)
+                success.add_metric(labels, check.last_success.timestamp())
+            if check.last_run is not None:
+                ran.add_metric(labels, check.last_run.timestamp())
+        yield from (targets, success, ran, interval)
 
     def _of_breakers(self) -> Iterator[Metric]:
         states = _family("tripswitch_breaker_state")
         disabled = _family("tripswitch_breaker_disabled")
         latched = _family("tripswitch_breaker_latched")
+        since = _family("tripswitch_breaker_since_timestamp_seconds")
+        drifted = _family("tripswitch_drifted_changes")
+        held = _family("tripswitch_steps_held")
         for breaker in self._surface.breakers():
             name = [breaker.pipeline, breaker.name]
             for state in State:
                 states.add_metric([*name, state.value, breaker.mode.value], state is breaker.state)
             disabled.add_metric([*name, breaker.mode.value], breaker.disabled)
             latched.add_metric([*name, breaker.mode.value], breaker.latched)
-        yield from (states, disabled, latched)
+            drifted.add_metric([*name, breaker.mode.value], breaker.drifted)
+            if breaker.since is not None:
+                since.add_metric([*name, breaker.mode.value], breaker.since.timestamp())
+            gates = Counter(step.gate for step in breaker.steps if step.phase == "held" and step.gate)
+            for gate, steps in sorted(gates.items()):
+                held.add_metric([*name, breaker.mode.value, gate], steps)
+        yield from (states, disabled, latched, since, drifted, held)
 
     def _of_status(self) -> Iterator[Metric]:
         status = self._surface.status()
         leases = _family("tripswitch_lease_held")
         for pipeline, held in status.leases.items():
             leases.add_metric([pipeline], held)
+        ready = _family("tripswitch_ready")
+        ready.add_metric([], status.ready)
         enabled = _family("tripswitch_actions_enabled")
         enabled.add_metric([], status.actions_enabled)
         storm = _family("tripswitch_storm_suspected")
@@ -89,7 +107,7 @@ class SurfaceCollector:
         unresolved = [incident.severity for incident in self._surface.incidents() if incident.resolved_at is None]
         for severity in Severity:
             incidents.add_metric([severity.value], unresolved.count(severity))
-        yield from (leases, enabled, storm, incidents)
+        yield from (leases, ready, enabled, storm, incidents)
 
 
 class _Single(Collector):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 import prometheus_client as prometheus
 from prometheus_client.metrics import MetricWrapperBase
 
-from monitor.core.model import Mode, Reason
+from monitor.core.model import Json, Mode, Reason
 from monitor.core.spec import BreakerSpec, CheckSpec, Pipeline, StepSpec
 from monitor.telemetry.catalogue import METRICS, Metric, Type
 
@@ -23,10 +25,12 @@ RunMeters = tuple[prometheus.Counter, prometheus.Histogram, prometheus.Gauge]
 class Instruments:
     """Every counted metric, in `registry` (never the global one, so that two daemons in a process don't mix).
 
-    Methods of the meters are cheap, never raise, and are called from the event loop only.
+    Methods of the meters are cheap, never raise, and are called from the event loop only. `now` tells when AWS
+    answered; without it that metric stays empty.
     """
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, now: Callable[[], datetime] | None = None) -> None:
+        self._now = now
         # Creation times double the lines of every counter and nobody asked for them.
         prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = prometheus.CollectorRegistry()
@@ -111,6 +115,13 @@ class Instruments:
         if successful:
             self._gauge("config_last_reload_success_timestamp_seconds").set(at.timestamp())
 
+    def configured(self, documents: Mapping[str, Json]) -> None:
+        """The config in force from now on: {pipeline: document}, secrets masked. Equal documents have equal hashes."""
+        text = json.dumps(documents, sort_keys=True, default=str)
+        gauge = self._gauges["config_hash_info"]
+        gauge.clear()
+        gauge.labels(hashlib.sha256(text.encode()).hexdigest()[:12]).set(1)
+
     # --- ports.AwsMeter -----------------------------------------------------------------------------------------------
 
     def aws_request(
@@ -140,6 +151,9 @@ class Instruments:
     def aws_up(self, aws_service: str, account_id: str, aws_region: str, up: bool) -> None:
         """Whether a service answers."""
         self._gauge("up", account_id, aws_region, aws_service).set(up)
+        if up and self._now is not None:
+            answered = self._gauge("aws_last_answer_timestamp_seconds", account_id, aws_region, aws_service)
+            answered.set(self._now().timestamp())
 
     # --- notices ------------------------------------------------------------------------------------------------------
 

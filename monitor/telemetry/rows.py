@@ -7,7 +7,8 @@ constant part of each line is kept between scrapes, and the loop gets a turn eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from math import isfinite, isnan
 
@@ -18,8 +19,11 @@ from monitor.telemetry.catalogue import BY_NAME
 _TURN = 2_000
 #: Every integer below is exact as a float.
 _EXACT = 2.0**53
+#: Later than any reading.
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 _Key = tuple[str, str, str, str, str]
+_Check = tuple[str, str, str]
 
 
 class RowText:
@@ -29,28 +33,32 @@ class RowText:
         self._known: dict[_Key, _Lines] = {}
 
     async def render(self, rows: Iterable[Row]) -> list[bytes]:
-        """Three families in pieces of UTF-8. Of rows with the same labels the first counts: Prometheus refuses a
-        whole scrape for one duplicate. Safe to run twice at once."""
+        """Four families in pieces of UTF-8; the last has a line per check. Of rows with the same labels the first
+        counts: Prometheus refuses a whole scrape for one duplicate. Safe to run twice at once."""
         families: tuple[list[bytes], ...] = tuple(
             [_head(name)] for name in ("tripswitch_observation", "tripswitch_level", "tripswitch_threshold")
         )
         seen: dict[_Key, _Lines] = {}
+        oldest: dict[_Check, datetime] = {}
         coming = iter(rows)
         # Making the rows is most of the work, so they too are made a piece at a time.
         while piece := list(islice(coming, _TURN)):
-            for family, lines in zip(families, self._piece(piece, seen), strict=True):
+            for family, lines in zip(families, self._piece(piece, seen, oldest), strict=True):
                 # A name that is no UTF-8 (a lone surrogate) costs one character, not the scrape.
                 family.append("".join(lines).encode("utf-8", "replace"))
             await asyncio.sleep(0)
         self._known = seen
-        return [text for family in families for text in family]
+        return [text for family in families for text in family] + [_ages(oldest)]
 
-    def _piece(self, rows: Sequence[Row], seen: dict[_Key, _Lines]) -> tuple[list[str], list[str], list[str]]:
+    def _piece(
+        self, rows: Sequence[Row], seen: dict[_Key, _Lines], oldest: dict[_Check, datetime]
+    ) -> tuple[list[str], list[str], list[str]]:
         known = self._known
         observations: list[str] = []
         levels: list[str] = []
         thresholds: list[str] = []
         ok, unknown = Level.OK, Level.UNKNOWN
+        at, check, pipeline = None, "", ""
         for row in rows:
             key = (row.pipeline, row.check, row.kind, row.target, row.signal)
             if key in seen:
@@ -66,6 +74,11 @@ class RowText:
                     lines.value, lines.number = value, number(value)
                 if lines.number:
                     observations.append(f"{lines.observation}{lines.number}")
+                    # Rows of one run stand together and share their time: three comparisons for most.
+                    if row.at is not at or row.check is not check or row.pipeline is not pipeline:
+                        at, check, pipeline = row.at, row.check, row.pipeline
+                        if at is not None and at < oldest.get(key[:3], _NEVER):
+                            oldest[key[:3]] = at
             if level is not ok:
                 if level is not lines.level:
                     lines.level, lines.level_line = level, f'tripswitch_level{lines.labels},level="{level.value}"}} 1\n'
@@ -107,6 +120,16 @@ class _Lines:
             for level, bound in ((Level.WARNING, warning), (Level.CRITICAL, critical))
             if bound is not None and (text := number(bound))
         )
+
+
+def _ages(oldest: Mapping[_Check, datetime]) -> bytes:
+    """One line per check that shows a value: when the oldest of them was true."""
+    name = "tripswitch_check_oldest_value_timestamp_seconds"
+    lines = []
+    for check, at in oldest.items():
+        labels = ",".join(f'{key}="{escape(value)}"' for key, value in zip(BY_NAME[name].labels, check, strict=True))
+        lines.append(f"{name}{{{labels}}} {number(at.timestamp())}")
+    return _head(name) + "".join(lines).encode("utf-8", "replace")
 
 
 def escape(value: str) -> str:

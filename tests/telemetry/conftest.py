@@ -102,7 +102,7 @@ def surface() -> FakeSurface:
 
 @pytest.fixture
 def instruments() -> Instruments:
-    return Instruments("1.0")
+    return Instruments("1.0", lambda: NOW)
 
 
 @pytest.fixture

@@ -151,3 +151,33 @@ def test_nothing_raises_on_odd_numbers(instruments: Instruments, make: Any) -> N
     instruments.lag(-0.5)
     assert value(instruments, "check_ticks_skipped_total", pipeline="etl", check="depth") == 0
     assert value(instruments, "event_loop_lag_seconds") == 0
+
+
+def test_the_time_of_an_answer_is_that_of_the_last_proper_one(make: Any) -> None:
+    """A failure says that AWS is down and leaves the time of the last answer; without a clock there is none."""
+    times = iter([make.now, make.now + timedelta(hours=1)])
+    instruments = Instruments("1.0", lambda: next(times))
+    place = {"account_id": "123456789012", "aws_region": "us-east-1", "aws_service": "sqs"}
+    for up in (True, False):
+        instruments.aws_up("sqs", "123456789012", "us-east-1", up)
+    assert value(instruments, "up", **place) == 0
+    assert value(instruments, "aws_last_answer_timestamp_seconds", **place) == make.now.timestamp()
+    bare = Instruments("1.0")
+    bare.aws_up("sqs", "123456789012", "us-east-1", True)
+    assert value(bare, "aws_last_answer_timestamp_seconds", **place) is None
+
+
+def test_the_config_has_one_hash_that_follows_what_it_says(instruments: Instruments) -> None:
+    """Order makes no difference, a value does, and the former hash is gone."""
+
+    def shown() -> list[str]:
+        families = [f for f in instruments.registry.collect() if f.name == "tripswitch_config_hash_info"]
+        return [sample.labels["hash"] for family in families for sample in family.samples]
+
+    instruments.configured({"etl": {"a": 1, "b": 2}})
+    [first] = shown()
+    instruments.configured({"etl": {"b": 2, "a": 1}})
+    assert shown() == [first]
+    instruments.configured({"etl": {"b": 3, "a": 1}})
+    [second] = shown()
+    assert second != first

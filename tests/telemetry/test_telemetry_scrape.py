@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.model import Level, Mode, Reason, Severity, State
+from monitor.core.view import StepView
 from monitor.telemetry import Instruments, SurfaceCollector
 from monitor.telemetry.catalogue import METRICS, Type
 from monitor.telemetry.reference import metrics_markdown
@@ -199,7 +200,8 @@ async def test_promtool_finds_nothing(collector: Any, surface: Any, instruments:
         pytest.skip("promtool is not installed")
     exercise(instruments)
     surface.row_list = [make.row(level=Level.CRITICAL, critical_bound=1.0)]
-    surface.check_list, surface.breaker_list = [make.check({})], [make.breaker(State.CLOSED)]
+    held = StepView("cut", "disable_rule", "held", "disable the rule", "approval")
+    surface.check_list, surface.breaker_list = [make.check({})], [make.breaker(State.TRIPPING, steps=(held,))]
     body, _ = await collector.render()
     found = {name for name, _ in make.samples(body)}
     for metric in METRICS:
@@ -223,6 +225,7 @@ def exercise(instruments: Instruments) -> None:
     instruments.drain("etl", "loop", 7)
     instruments.lag(0.1)
     instruments.reloaded(True, datetime.now(UTC))
+    instruments.configured({"etl": {"pipeline": "etl"}})
     instruments.aws_request(*call, Reason.THROTTLED)
     instruments.aws_metrics_requested(3)
     instruments.aws_cost("sqs", 0.0000004)
