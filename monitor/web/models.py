@@ -89,6 +89,7 @@ class Breaker(Out):
     incident: str | None
     condition: str
     runbook: str | None
+    drifted: int
 
 
 class TimelineEntry(Out):
