@@ -18,7 +18,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from checks.reading import MINUTE, absent, attempt, each, number, observe, unknown
+from checks.reading import METRICS_AT_ONCE, MINUTE, absent, each, number, observe
 from monitor.plugin import (
     Bound,
     Check,
@@ -26,7 +26,6 @@ from monitor.plugin import (
     Observation,
     Params,
     ProbeContext,
-    ProbeError,
     Resource,
     ResourceKind,
     Selector,
@@ -59,12 +58,21 @@ class QueueDepth(Params):
 async def probe(params: QueueDepth, ctx: ProbeContext) -> Sequence[Observation]:
     """Each selected queue, and with `include_dlqs` each dead-letter queue once."""
     dlqs: set[str] = set()
+    holding: list[Resource] = []
 
     async def read(queue: Resource) -> list[Observation]:
         attributes = await _attributes(queue, ctx)
         if "RedrivePolicy" in attributes:
             dlqs.add(json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"])
-        return await _observe(queue, attributes, ctx)
+        counts = {signal: number(attributes.get(name), f"{queue.name}.{name}") for signal, name in _COUNTS.items()}
+        seen = [observe(signal, queue.name, count, ctx.now) for signal, count in counts.items()]
+        if any(counts.values()):
+            holding.append(queue)
+            return seen
+        return [*seen, observe(OLDEST_AGE, queue.name, 0.0, ctx.now)]
+
+    async def age(queue: Resource) -> list[Observation]:
+        return [await _oldest(queue, ctx)]
 
     queues = await ctx.aws.find(ResourceKind.QUEUE, params.queues)
     seen = await each(queues, read, SIGNALS)
@@ -72,7 +80,8 @@ async def probe(params: QueueDepth, ctx: ProbeContext) -> Sequence[Observation]:
         named = {queue.name for queue in queues}
         found = await ctx.aws.find(ResourceKind.QUEUE, Selector(names=tuple(sorted(dlqs))))
         seen += await each([queue for queue in found if queue.name not in named], read, SIGNALS)
-    return seen
+    # After the counts, all ages together: a thousand busy queues are two GetMetricData calls.
+    return seen + await each(holding, age, [OLDEST_AGE], METRICS_AT_ONCE)
 
 
 async def _attributes(queue: Resource, ctx: ProbeContext) -> Mapping[str, str]:
@@ -84,22 +93,15 @@ async def _attributes(queue: Resource, ctx: ProbeContext) -> Mapping[str, str]:
     return dict(reply.get("Attributes", {}))
 
 
-async def _observe(queue: Resource, attributes: Mapping[str, str], ctx: ProbeContext) -> list[Observation]:
-    counts = {signal: number(attributes.get(name), f"{queue.name}.{name}") for signal, name in _COUNTS.items()}
-    seen = [observe(signal, queue.name, count, ctx.now) for signal, count in counts.items()]
-    if not any(counts.values()):
-        return [*seen, observe(OLDEST_AGE, queue.name, 0.0, ctx.now)]
+async def _oldest(queue: Resource, ctx: ProbeContext) -> Observation:
     # Five periods back: SQS publishes late, and the newest point is the one that counts.
     query = MetricQuery(
         "AWS/SQS", "ApproximateAgeOfOldestMessage", (("QueueName", queue.name),), "Maximum", MINUTE, points=5
     )
-    series = await attempt(ctx.aws.metrics([query]))
-    if isinstance(series, ProbeError):
-        return [*seen, *unknown([OLDEST_AGE], queue.name, series)]
-    last = series[0].last
+    last = (await ctx.aws.metrics([query]))[0].last
     if last is None:
-        return [*seen, absent(OLDEST_AGE, queue.name, "no datapoint in the last 5 minutes", exists=True)]
-    return [*seen, observe(OLDEST_AGE, queue.name, last[1], last[0])]
+        return absent(OLDEST_AGE, queue.name, "no datapoint in the last 5 minutes", exists=True)
+    return observe(OLDEST_AGE, queue.name, last[1], last[0])
 
 
 CHECK: Check[QueueDepth] = Check(

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 #: Targets of one check read at the same time. The reader paces the calls; this only bounds what waits in memory.
 AT_ONCE = 16
+#: The same where a read is one metric: all of them are to fall into one GetMetricData window, and cost a future each.
+METRICS_AT_ONCE = 10_000
 
 MINUTE = timedelta(seconds=60)
 
@@ -77,10 +79,13 @@ N = TypeVar("N", bound=Named)
 
 
 async def each(
-    resources: Sequence[N], read: Callable[[N], Awaitable[list[Observation]]], signals: Sequence[Signal]
+    resources: Sequence[N],
+    read: Callable[[N], Awaitable[list[Observation]]],
+    signals: Sequence[Signal],
+    at_once: int = AT_ONCE,
 ) -> list[Observation]:
     """`read` of every resource, concurrently; one that fails is unknown on all `signals` and disturbs no other."""
-    slots = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(at_once)
 
     async def one(resource: N) -> list[Observation]:
         async with slots:
