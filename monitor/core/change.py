@@ -42,6 +42,11 @@ class Receipt:
     data: Mapping[str, Json] = field(default_factory=dict)
 
 
+def property_key(account: str, region: str, change: Change) -> str | None:
+    """`ACCOUNT/REGION/RESOURCE/PROPERTY`: the property's name in claims and memories; None for processes."""
+    return None if change.property is None else f"{account}/{region}/{change.resource}/{change.property}"
+
+
 class Phase(StrEnum):
     """Where a journalled change stands.
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitor.core.breaker import Trip
-from monitor.core.change import Entry
-from monitor.core.model import Json
+from monitor.core.change import Entry, property_key
+from monitor.core.model import Json, Reason
 from monitor.engine.journal import Ledger
-from monitor.engine.services import Services
-from monitor.plugin import Held, TripInfo, Writes
+from monitor.engine.services import Guard, Services
+from monitor.plugin import ActionError, Held, TripInfo, Writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Where progress is told, and why the action should stop at its next safe point (None: it need not)."""
+    """Where progress is told, why the action should stop at its next safe point (None: it need not), and the gates."""
 
     interrupted: Callable[[], str | None]
     progress: dict[str, Progress]
+    guard: Guard
 
 
 def trip_info(trip: Trip) -> TripInfo:
@@ -59,6 +60,7 @@ class Acting:
         self._watch = watch
         self._progress = watch.progress
         self._trip = trip_info(trip)
+        self._place = (trip.account, trip.region)
 
     @property
     def entry(self) -> Entry:
@@ -100,6 +102,11 @@ class Acting:
         entry = self.entry
         await self._services.journal.save(self._ledger, entries=[replace(entry, memory={**entry.memory, **values})])
 
+    async def healthy(self) -> Sequence[Json]:
+        """What the property was while all was well. Raises StoreError."""
+        key = property_key(*self._place, self.entry.change)
+        return [] if key is None else (await self._services.journal.good(key)).newest_first()
+
     async def progress(self, done: int, remaining: int | None, eta: timedelta | None = None, note: str = "") -> None:
         """Page, log and drain metric."""
         before = self._progress.get(self._key)
@@ -117,6 +124,16 @@ class Acting:
                 eta=eta,
                 note=note,
             )
+
+    async def secret(self, reference: str) -> str:
+        """The value behind a reference. Raises ActionError."""
+        if self._services.secrets is None:
+            raise ActionError(Reason.INVALID, "no secrets can be resolved here")
+        return await self._services.secrets.resolve(reference)
+
+    async def permit(self, service: str, operation: str, seconds: float) -> None:
+        """All gates and the lease, before a mutating call that is not AWS's. Raises Held."""
+        await self._watch.guard(service, operation, seconds)
 
     async def notify(self, urls: Sequence[str], title: str, body: str) -> list[str]:
         """Empty `urls` means the pipeline's own channels."""

@@ -31,9 +31,7 @@ class Place:
 
     def claim_key(self, change: Change) -> str | None:
         """`ACCOUNT/REGION/RESOURCE/PROPERTY`; None for processes."""
-        if change.property is None:
-            return None
-        return f"{self.account}/{self.region}/{change.resource}/{change.property}"
+        return journal.property_key(self.account, self.region, change)
 
 
 class Changes:

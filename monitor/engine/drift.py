@@ -50,8 +50,9 @@ class DriftWatch:
         pipeline = self._services.pipelines(self._ledger.record.pipeline)
         trip = self._ledger.record.trip
         spec = pipeline.aws if pipeline is not None else trip.aws if trip is not None else AwsSpec()
-        aws = self._services.cloud.writes(spec, self._permits.guard(Risk.REVERSIBLE))
-        ctx = Acting(self._services, self._ledger, entry, aws, Watch(self._permits.interrupted, {}))
+        guard = self._permits.guard(Risk.REVERSIBLE)
+        aws = self._services.cloud.writes(spec, guard)
+        ctx = Acting(self._services, self._ledger, entry, aws, Watch(self._permits.interrupted, {}, guard))
         try:
             account, region = await self._services.cloud.identity(spec)
             changes = Changes(self._services, self._ledger, Place(account, region))

@@ -31,6 +31,7 @@ from monitor.engine.reminders import remind
 from monitor.engine.runner import Run, Runner
 from monitor.engine.scheduler import Pace, Scheduler
 from monitor.engine.services import Cloud, Notify, Services
+from monitor.engine.snapshots import Snapshots
 from monitor.engine.supervisor import Supervisor
 from monitor.engine.timers import Timers
 from monitor.engine.worker import Worker
@@ -112,6 +113,7 @@ class Engine:
             incidents=self.incidents,
             notify=outside.notify,
             pipelines=self.pipeline,
+            secrets=outside.secrets,
         )
         self.crew = Crew(self.services, supervisor, self.ownership.lease)
         self._timers = Timers(store, self.board, self.ownership.lease)
@@ -138,6 +140,7 @@ class Engine:
         spawn("prune", self._prune)
         spawn("places", self._find_places)
         spawn("lag", self._measure_lag)
+        spawn("snapshots", Snapshots(self.services, self.supervisor, lambda: list(self.workers.values())).loop)
         self.feed.say("daemon.started", version=self.settings.version, pipelines=sorted(self.pipelines))
 
     async def stop(self) -> None:

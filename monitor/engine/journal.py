@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from monitor.core.breaker import Breaker
 from monitor.core.change import Claim, Entry
 from monitor.core.codec import decode, encode
+from monitor.core.model import Json
 from monitor.core.ports import Delete, Fenced, Item, Lease, Put, Store, StoreError, StoreUnavailable
 
-BREAKER, CHANGE, CLAIM = "breaker", "change", "claim"
+BREAKER, CHANGE, CLAIM, GOOD = "breaker", "change", "claim", "good"
+#: Values remembered of one property, and how long after they were last confirmed.
+MOST_GOOD, GOOD_FOR = 10, timedelta(days=180)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,6 +37,27 @@ class Held:
     key: str
     claim: Claim | None
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A value that was live while all was well, and when it was last seen so."""
+
+    value: Any
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """What a property was while all was well, the one seen last at the end; `version` as in `Held`."""
+
+    key: str
+    values: tuple[Seen, ...] = ()
+    version: int = 0
+
+    def newest_first(self) -> list[Json]:
+        """The values alone."""
+        return [seen.value for seen in reversed(self.values)]
 
 
 @dataclass(slots=True)
@@ -94,6 +119,19 @@ class Journal:
         """The claim on a property, or none yet."""
         item = await self._store.get(CLAIM, key)
         return Held(key, decode(Claim, item.body) if item else None, item.version if item else 0)
+
+    async def good(self, key: str) -> Good:
+        """What the property was while all was well. Raises StoreError."""
+        item = await self._store.get(GOOD, key)
+        if item is None:
+            return Good(key)
+        return Good(key, tuple(decode(Seen, one) for one in item.body["values"]), item.version)
+
+    async def keep_good(self, pipeline: str, known: Good, seen: Seen) -> None:
+        """Add a value to what was good. Raises Conflict, Fenced, StoreUnavailable."""
+        others = [one for one in known.values if one.value != seen.value]
+        body = {"values": [encode(one) for one in [*others, seen][-MOST_GOOD:]]}
+        await self._commit([Put(GOOD, known.key, body, known.version, seen.at + GOOD_FOR)], pipeline)
 
     async def save(
         self,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from monitor.core.ports import Clock, Lease, Meter
+from monitor.core.ports import Clock, Lease, Meter, Secrets
 from monitor.core.spec import AwsSpec, Pipeline
 from monitor.engine.board import Board
 from monitor.engine.feed import Feed
@@ -71,5 +71,6 @@ class Services:
     incidents: Incidents
     notify: Notify
     pipelines: Callable[[str], Pipeline | None]
+    secrets: Secrets | None = None
     #: One lock per claimed property, so that two workers of this process take turns on it.
     claims: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))

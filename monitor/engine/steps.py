@@ -316,8 +316,10 @@ class Steps:
         await self._go_on_capped(after, step)
 
     def _acting(self, entry: Entry, risk: Risk) -> Acting:
-        aws = self._services.cloud.writes(self._aws_spec(), self._permits.guard(risk))
-        return Acting(self._services, self._ledger, entry, aws, Watch(self._permits.interrupted, self.progress))
+        guard = self._permits.guard(risk)
+        aws = self._services.cloud.writes(self._aws_spec(), guard)
+        watch = Watch(self._permits.interrupted, self.progress, guard)
+        return Acting(self._services, self._ledger, entry, aws, watch)
 
     def _tell(self, entry: Entry, *, undo: bool) -> None:
         change = entry.change

@@ -11,6 +11,7 @@ from monitor.core.change import Change, Receipt
 from monitor.core.model import Json, Risk
 from monitor.plugin.check import Check, P
 from monitor.plugin.params import ResourceKind
+from monitor.plugin.permissions import Permission
 from monitor.plugin.reading import OperationUse, Reads, Writes
 
 
@@ -52,8 +53,23 @@ class ActionContext(Protocol):
     async def remember(self, **values: Json) -> None:
         """Durable scratch of a process action, written before it goes on; keep it small and bounded."""
 
+    async def healthy(self) -> Sequence[Json]:
+        """Values that this change's property had while its breaker was closed and its condition did not hold.
+
+        Newest first, at most ten different ones; empty unless the action `remembers`.
+        """
+
+    async def secret(self, reference: str) -> str:
+        """The value behind a secret reference, for one call's parameters; never to be kept. Raises ActionError."""
+
     async def progress(self, done: int, remaining: int | None, eta: timedelta | None = None, note: str = "") -> None:
         """Say how far a long action is (page, log, drain metric)."""
+
+    async def permit(self, service: str, operation: str, seconds: float) -> None:
+        """Ask before each mutating call that is not AWS's, as `aws.mutate` does for those: all gates and the lease.
+
+        `seconds`: how long the call may take. Raises Held.
+        """
 
     async def notify(self, urls: Sequence[str], title: str, body: str) -> list[str]:
         """Send to channels (secret references are resolved late); the failures, one text each."""
@@ -99,8 +115,14 @@ class Action(Generic[P]):
     cuts_source: bool = False
     #: Where that depends on the parameters.
     cuts_of: Callable[[Change], bool] | None = None
+    #: While all is well the engine looks at the property now and then, so that `ctx.healthy()` knows what was good.
+    remembers: bool = False
     #: What to propose for the window that was missed; empty: nothing is lost.
     backfill: str = ""
+    #: The IAM actions that one configuration needs, undo included, and on which resources; without it: all of
+    #: `permissions`, on any. `expand` alone needs `plan_needs`, also in observe mode.
+    needs: Callable[[P], Sequence[Permission]] | None = None
+    plan_needs: Callable[[P], Sequence[Permission]] | None = None
 
     def cuts(self, change: Change) -> bool:
         """Whether this change keeps a source from bringing anything in."""

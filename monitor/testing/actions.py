@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from monitor.core.model import Json
-from monitor.plugin import Action, Change, Receipt, TripInfo
+from monitor.plugin import Action, ActionError, Change, Held, Reason, Receipt, TripInfo
 from monitor.testing.aws import FakeAws
 from monitor.testing.clock import EPOCH
 from monitor.testing.rules import NAME, PERMISSION, is_documented, require
@@ -39,6 +39,14 @@ class FakeActionContext:
     notices: list[tuple[tuple[str, ...], str, str]] = field(default_factory=list)
     #: What `notify` answers: one text per channel that failed.
     failing: Sequence[str] = ()
+    #: What `healthy` answers: the values seen while all was well, newest first.
+    good: Sequence[Json] = ()
+    #: What `secret` knows.
+    secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    #: What was asked of the gates, `service:operation`, for calls that are not AWS's.
+    permits: list[str] = field(default_factory=list)
+    #: Set: these gates are shut.
+    shut: str | None = None
 
     def now(self) -> datetime:
         """The fake AWS's own clock."""
@@ -52,9 +60,25 @@ class FakeActionContext:
         """Kept as JSON would keep it."""
         self.memory = MappingProxyType({**self.memory, **json.loads(json.dumps(values))})
 
+    async def healthy(self) -> Sequence[Json]:
+        """`good`."""
+        return tuple(self.good)
+
+    async def secret(self, reference: str) -> str:
+        """Of `secrets`; a plain value stands for itself."""
+        if reference not in self.secrets and reference.startswith(("env:", "file:", "ssm:", "secretsmanager:")):
+            raise ActionError(Reason.NOT_FOUND, f"nothing stands behind {reference}")
+        return self.secrets.get(reference, reference)
+
     async def progress(self, done: int, remaining: int | None, eta: timedelta | None = None, note: str = "") -> None:
         """Kept in `steps`."""
         self.steps.append((done, remaining))
+
+    async def permit(self, service: str, operation: str, seconds: float) -> None:
+        """Kept in `permits`; held while `shut`."""
+        if self.shut is not None:
+            raise Held(self.shut, f"{self.shut} (before {service}:{operation})")
+        self.permits.append(f"{service}:{operation}")
 
     async def notify(self, urls: Sequence[str], title: str, body: str) -> list[str]:
         """Kept in `notices`."""

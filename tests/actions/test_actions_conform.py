@@ -9,6 +9,7 @@ from monitor.testing import assert_action_conforms
 NAMES = [
     "disable_rule", "enable_rule", "cut_sources", "stop_executions", "set_lambda_concurrency", "set_event_source",
     "redrive_queue", "sample_dlq", "quarantine_messages", "delete_messages", "purge_queue", "set_parameter",
+    "put_policy",
     "set_schedule", "rollback_alias", "set_environment", "set_memory", "set_provisioned_concurrency",
     "scale_event_source", "scale_table", "set_billing_mode", "autoscale_table", "backup_table", "invoke", "backfill",
     "reprocess_objects", "canary",
