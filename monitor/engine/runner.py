@@ -84,18 +84,7 @@ class Runner:
         """One run. `known` are the (target, signal) seen before: a run that fails whole is unknown for each."""
         started, tick = self._clock.now(), self._clock.tick()
         outcome = await self._within(spec, check, Probing(aws, started, self._clock, self._secrets))
-        seconds = self._clock.tick() - tick
-        if not isinstance(outcome, Failure) and not outcome:
-            outcome = Failure(
-                Reason.NOT_FOUND, "nothing matches what the check selects (a glob or tag without a resource)"
-            )
-        if isinstance(outcome, Failure):
-            return _failed(spec, known, started, seconds, outcome)
-        observations = _checked(spec, outcome, started)
-        failed = next((o for o in observations if o.reason is not None), None)
-        if failed is None:
-            return Run(observations, started, seconds)
-        return Run(observations, started, seconds, failed.reason, f"{failed.target} {failed.signal}: {failed.detail}")
+        return settled(spec, outcome, known, started, self._clock.tick() - tick)
 
     async def _within(self, spec: CheckSpec, check: Check[Params], ctx: Probing) -> Sequence[Observation] | Failure:
         limit = spec.timeout.total_seconds()
@@ -104,7 +93,7 @@ class Runner:
             # One probe that can't be stopped is a leak; one more at every tick would be a flood.
             self._abandoned[spec.key] = before
             return Failure(Reason.TIMEOUT, "an earlier run hangs and ignores its cancellation; no other is begun")
-        task = self._supervisor.spawn(f"probe:{spec.key}", _attempt(spec, check, ctx))
+        task = self._supervisor.spawn(f"probe:{spec.key}", attempt(spec, check, ctx))
         try:
             ended = await self._ends_within(task, limit)
         except asyncio.CancelledError:
@@ -113,7 +102,7 @@ class Runner:
         if ended and task.cancelled():
             return Failure(Reason.BUG, f"the kind {spec.kind} has a bug: it cancelled itself")
         if ended:
-            return task.result()  # type: ignore[no-any-return]  # the task is _attempt's
+            return task.result()  # type: ignore[no-any-return]  # the task is attempt's
         task.cancel()
         if not await self._ends_within(task, CLEANUP):
             self._abandoned[spec.key] = task
@@ -129,7 +118,27 @@ class Runner:
         return task.done()
 
 
-async def _attempt(spec: CheckSpec, check: Check[Params], ctx: Probing) -> Sequence[Observation] | Failure:
+def settled(
+    spec: CheckSpec,
+    outcome: Sequence[Observation] | Failure,
+    known: Sequence[tuple[str, str]],
+    started: datetime,
+    seconds: float,
+) -> Run:
+    """The run that `outcome` amounts to; `known` are the (target, signal) that a whole failure makes unknown."""
+    if not isinstance(outcome, Failure) and not outcome:
+        outcome = Failure(Reason.NOT_FOUND, "nothing matches what the check selects (a glob or tag without a resource)")
+    if isinstance(outcome, Failure):
+        return _failed(spec, known, started, seconds, outcome)
+    observations = _checked(spec, outcome, started)
+    failed = next((o for o in observations if o.reason is not None), None)
+    if failed is None:
+        return Run(observations, started, seconds)
+    return Run(observations, started, seconds, failed.reason, f"{failed.target} {failed.signal}: {failed.detail}")
+
+
+async def attempt(spec: CheckSpec, check: Check[Params], ctx: Probing) -> Sequence[Observation] | Failure:
+    """What a probe saw, or why it saw nothing: whatever it raises ends here. Without a deadline."""
     try:
         return _sound(spec, await check.probe(spec.params, ctx))
     except SystemExit as left:  # a plugin may not end the daemon

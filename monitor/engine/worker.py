@@ -90,13 +90,17 @@ class Worker:
         """Have a person's command done by the worker, between two pieces of work. `interrupt` ends a long action."""
         return await self._mail.put(order, interrupt)
 
-    async def _turn(self) -> None:
+    async def look(self) -> float | None:
+        """A turn without its nap, for who drives the time; seconds until there is more (None: on news). StoreError."""
         self._wake.clear()
+        if self._stale:
+            await self._reload()
+        self._stale = not await self._mail.take()
+        return 0.2 if self._stale else await self._advance()
+
+    async def _turn(self) -> None:
         try:
-            if self._stale:
-                await self._reload()
-            self._stale = not await self._mail.take()
-            pause = 0.2 if self._stale else await self._advance()
+            pause = await self.look()
         except Fenced as error:
             # No further call before the lease is proven: by its renewal, or this worker is stopped.
             self._services.conditions.doubt(self.record.pipeline)
