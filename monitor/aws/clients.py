@@ -7,7 +7,7 @@ further identities share the loader: 0.3 MB instead of 38 MB each.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,6 +123,7 @@ class Clients:
             if key not in self._clients:
                 if self._closed:
                     raise ConnectionError("the AWS room is closed")
+                await asyncio.to_thread(_read_ahead, self._loader, aws_service)
                 making = principal.session.create_client(
                     aws_service,
                     region_name=region or None,
@@ -159,6 +160,16 @@ class Clients:
             http_session_cls=self._http,
             user_agent_extra=_SESSION_NAME,
         )
+
+
+def _read_ahead(loader: Loader, aws_service: str) -> None:
+    """Looks for botocore's files on the disk and parses them, which takes a tenth of a second of the loop's time; the
+    loader keeps them. What is missing is no matter here: making the client says it."""
+    with suppress(BotoCoreError):
+        for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+            loader.load_data(name)
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            loader.load_service_model(aws_service, kind, api_version=None)
 
 
 def _account(role_arn: str | None) -> str | None:

@@ -21,7 +21,12 @@ class Level(StrEnum):
     @property
     def rank(self) -> int:
         """Display order, worst last: ok < warning < unknown < critical (the exit code of `check` uses the same)."""
-        return {"ok": 0, "warning": 1, "unknown": 2, "critical": 3}[self.value]
+        # Asked for every target of every run: comparing members is many times faster than a mapping of values.
+        if self is Level.OK:
+            return 0
+        if self is Level.WARNING:
+            return 1
+        return 2 if self is Level.UNKNOWN else 3
 
 
 class Severity(StrEnum):

@@ -6,10 +6,10 @@ dumped per check by the caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from monitor.core import threshold
 from monitor.core.model import Level, Observation, Reason, Row
@@ -19,6 +19,8 @@ from monitor.core.threshold import SignalState, Verdict
 from monitor.core.view import CheckView
 from monitor.engine.history import History
 from monitor.engine.runner import NO_TARGET, Run
+
+T = TypeVar("T")
 
 #: Readings kept per signal for the page's charts, and of all signals together (16 bytes each): a large fleet gets
 #: shorter charts, but never fewer readings than make one.
@@ -114,21 +116,37 @@ class Board:
         """One check by `PIPELINE/CHECK`."""
         return self._checks.get(key)
 
-    def record(self, spec: CheckSpec, run: Run, tick: float) -> list[Moved]:
-        """Judge a run's observations; the levels that changed, worst first."""
+    def record(self, spec: CheckSpec, run: Run, tick: float, resting: Container[tuple[str, str]] = ()) -> list[Moved]:
+        """Judge a run's observations; the levels that changed, worst first.
+
+        `resting` are known (target, signal) left out of `run` because judging them would change nothing: a replay of
+        weeks can tell beforehand.
+        """
+        return _at_once(self.recording(spec, run, tick, resting))
+
+    def recording(
+        self, spec: CheckSpec, run: Run, tick: float, resting: Container[tuple[str, str]] = ()
+    ) -> Generator[None, None, list[Moved]]:
+        """`record`, which may be interrupted at each yield. Until the end nobody sees anything of it: a condition over
+        two signals of one target must not see one of this run and one of the run before."""
         board = self._checks.get(spec.key)
         if board is None:
             return []  # removed by a reload while the run was under way
         elapsed = None if board.last_tick is None else tick - board.last_tick
+        ahead: dict[tuple[str, str], _Judged] = {}
+        for seen in run.observations:
+            ahead[seen.target, seen.signal] = _judged_ahead(board, seen, run.started, elapsed)
+            yield
+        if self._checks.get(spec.key) is not board:
+            return []
         board.last_tick, board.last_run, board.duration = tick, run.started, run.seconds
         board.runs += 1
         board.failures += run.reason is not None
         board.reason, board.detail = run.reason, run.detail
         if run.reason is None:
             board.last_success = run.started
-        now = run.started
         known = len(board.cells)
-        moved = [self._judge(board, seen, now, elapsed) for seen in _complete(board, run)]
+        moved = [self._take(board, seen, run.started, elapsed, ahead) for seen in _complete(board, run, resting)]
         self._cells += len(board.cells) - known
         return sorted((m for m in moved if m is not None), key=lambda m: -m.verdict.level.rank)
 
@@ -197,14 +215,22 @@ class Board:
 
     def dump(self, key: str) -> dict[str, Any] | None:
         """Timers of one check as JSON; None while every cell is as new, so that nothing needs to survive."""
+        return _at_once(self.dumping(key))
+
+    def dumping(self, key: str) -> Generator[None, None, dict[str, Any] | None]:
+        """`dump`, which may be interrupted at each yield; it tells of the moment it began."""
         board = self._checks.get(key)
         if board is None:
             return None
-        cells = {
-            f"{signal}|{target}": cell.state.to_json()
+        tense = [
+            (f"{signal}|{target}", cell.state)
             for (target, signal), cell in board.cells.items()
             if signal in board.spec.signals and not _at_rest(cell)
-        }
+        ]
+        cells = {}
+        for name, state in tense:
+            cells[name] = state.to_json()
+            yield
         return {"kind": board.spec.kind, "cells": cells} if cells else None
 
     def load(self, key: str, body: Mapping[str, Any]) -> None:
@@ -217,15 +243,23 @@ class Board:
             if signal in board.spec.units:
                 board.cells[target, signal] = Cell(SignalState.from_json(state))
 
-    def _judge(self, board: CheckBoard, seen: Observation, now: datetime, elapsed: float | None) -> Moved | None:
+    def _take(
+        self,
+        board: CheckBoard,
+        seen: Observation,
+        now: datetime,
+        elapsed: float | None,
+        ahead: Mapping[tuple[str, str], _Judged],
+    ) -> Moved | None:
         place = (seen.target, seen.signal)
         cell = board.cells.get(place)
+        judged = ahead.get(place)
+        if judged is None or not judged.stands(board.spec, seen, cell):
+            judged = _judged_ahead(board, seen, now, elapsed)
         if cell is None:
             cell = board.cells[place] = Cell(SignalState())
-        spec = board.spec.signals.get(seen.signal, NO_BOUNDS)
         was = cell.verdict.level if cell.verdict else None
-        interval = board.spec.interval.total_seconds()
-        cell.state, cell.verdict = threshold.judge(spec, cell.state, seen, now, elapsed, interval)
+        cell.state, cell.verdict = judged.state, judged.verdict
         cell.seen = seen
         cell.row = None
         if seen.value is not None:
@@ -237,19 +271,53 @@ class Board:
         return Moved(board.spec, seen.target, seen.signal, was, cell.verdict)
 
 
-def _complete(board: CheckBoard, run: Run) -> Sequence[Observation]:
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A judgement that was worked out and not yet taken: from what, and what came of it."""
+
+    spec: CheckSpec
+    seen: Observation
+    before: SignalState | None
+    state: SignalState
+    verdict: Verdict
+
+    def stands(self, spec: CheckSpec, seen: Observation, cell: Cell | None) -> bool:
+        """False once a reload or a restart of judging changed what it was made from."""
+        return self.spec is spec and self.seen is seen and self.before is (cell.state if cell is not None else None)
+
+
+def _judged_ahead(board: CheckBoard, seen: Observation, now: datetime, elapsed: float | None) -> _Judged:
+    cell = board.cells.get((seen.target, seen.signal))
+    before = cell.state if cell is not None else None
+    bounds = board.spec.signals.get(seen.signal, NO_BOUNDS)
+    interval = board.spec.interval.total_seconds()
+    state, verdict = threshold.judge(bounds, before or SignalState(), seen, now, elapsed, interval)
+    return _Judged(board.spec, seen, before, state, verdict)
+
+
+def _at_once(work: Generator[None, None, T]) -> T:
+    while True:
+        try:
+            next(work)
+        except StopIteration as ended:
+            return ended.value  # type: ignore[no-any-return]  # the generator's own T
+
+
+def _complete(board: CheckBoard, run: Run, resting: Container[tuple[str, str]] = ()) -> Sequence[Observation]:
     """The run's observations, with what it left out: vanished targets go, known signals without a word are unknown."""
     seen = {(o.target, o.signal) for o in run.observations}
     whole = bool(run.observations) and run.observations[0].target != NO_TARGET
     if whole:
         reported = {target for target, _ in seen}
         for target, signal in list(board.cells):
+            if (target, signal) in resting:
+                continue
             if target == NO_TARGET or (
                 board.spec.discovers and target not in reported and target not in board.spec.targets
             ):
                 del board.cells[target, signal]
     lost = []
-    for target, signal in [place for place in board.cells if place not in seen]:
+    for target, signal in [place for place in board.cells if place not in seen and place not in resting]:
         if board.spec.judges(signal):
             unit = board.spec.units.get(signal, "")
             lost.append(Observation(signal, target, None, unit, run.started, Reason.INVALID, "not reported"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -34,6 +35,7 @@ from monitor.engine.services import Cloud, Notify, Services
 from monitor.engine.snapshots import Snapshots
 from monitor.engine.supervisor import Supervisor
 from monitor.engine.timers import Timers
+from monitor.engine.turns import Turns
 from monitor.engine.worker import Worker
 from monitor.plugin import ProbeError, Registry
 
@@ -42,6 +44,8 @@ log = structlog.get_logger(__name__)
 #: Seconds between proofs that the store takes writes, and between flushes of what tells but does not steer.
 PROBE, FLUSH, PRUNE = 10.0, 2.0, 3600.0
 LAG_EVERY = 0.5
+#: Events of one run that are told before the loop gets a turn.
+MOST_WORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ class Engine:
             secrets=outside.secrets,
         )
         self.crew = Crew(self.services, supervisor, self.ownership.lease)
-        self._timers = Timers(store, self.board, self.ownership.lease)
+        self._turns = Turns(clock.tick)
+        self._timers = Timers(store, self.board, self.ownership.lease, self._turns)
         self._runner = Runner(clock, supervisor, outside.secrets)
         self.scheduler = Scheduler(clock, supervisor, outside.meter, self._run, settings.pace)
 
@@ -227,7 +232,9 @@ class Engine:
         run = await self._runner.run(spec, check, self._outside.cloud.reads(spec.aws), known)
         if board is None or self.board.get(spec.key) is not board:
             return  # a reload replaced the check while it ran
-        moved = self.board.record(spec, run, self._outside.clock.tick())
+        moved = await self._turns.take(self.board.recording(spec, run, self._outside.clock.tick()))
+        if self.board.get(spec.key) is not board:
+            return
         self._outside.meter.run_finished(
             spec.pipeline, spec.name, spec.kind, run.seconds, lateness, run.reason, run.started
         )
@@ -245,7 +252,9 @@ class Engine:
         await self._timers.save(spec.key)
 
     async def _tell(self, spec: CheckSpec, run: Run, moved: Sequence[Moved]) -> None:
-        for (target, was, now), moves in _together(moved).items():
+        for number, ((target, was, now), moves) in enumerate(_together(moved).items(), 1):
+            if number % MOST_WORDS == 0:
+                await asyncio.sleep(0)  # a thousand targets may change at once, and each is a line of the log
             self.feed.say(
                 "level.changed",
                 level="debug" if was is None and now is Level.OK else "info",

@@ -35,8 +35,8 @@ class History(Sequence[Reading]):
         return len(self._numbers) // 2
 
     def __iter__(self) -> Iterator[Reading]:
-        numbers = self._numbers
-        for index in range(0, len(numbers), 2):
+        numbers = self._numbers[:]  # the page reads in a thread, while the engine adds and forgets
+        for index in range(0, len(numbers) - 1, 2):
             yield datetime.fromtimestamp(numbers[index], UTC), numbers[index + 1]
 
     @overload

@@ -9,6 +9,7 @@ import structlog
 
 from monitor.core.ports import Conflict, Delete, Lease, Put, Store, StoreError
 from monitor.engine.board import Board
+from monitor.engine.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +19,8 @@ KIND = "timers"
 class Timers:
     """One document per check that has something to remember; a check at rest is written once and then left alone."""
 
-    def __init__(self, store: Store, board: Board, lease_of: Callable[[str], Lease | None]) -> None:
+    def __init__(self, store: Store, board: Board, lease_of: Callable[[str], Lease | None], turns: Turns) -> None:
+        self._turns = turns
         self._store = store
         self._board = board
         self._lease_of = lease_of
@@ -41,7 +43,7 @@ class Timers:
 
     async def save(self, check: str) -> None:
         """Write what changed. A store that fails costs a fresh start of the timers after a crash, no more."""
-        await self._write(check, self._board.dump(check))
+        await self._write(check, await self._turns.take(self._board.dumping(check)))
 
     async def _write(self, check: str, body: dict[str, Any] | None) -> None:
         version, written = self._written.get(check, (0, None))
