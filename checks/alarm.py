@@ -23,12 +23,14 @@ from monitor.plugin import (
     Check,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
     Selector,
     Signal,
     SignalSpec,
+    need,
     target_name,
 )
 
@@ -108,6 +110,11 @@ def _observe(alarm: Alarm, ctx: ProbeContext) -> list[Observation]:
     return [seen, observe(ACTIONS, name, float(bool(alarm.get("ActionsEnabled", True))), ctx.now)]
 
 
+def needs(params: Alarms) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    return [need("cloudwatch:DescribeAlarms", region=params.region)]
+
+
 CHECK: Check[Alarms] = Check(
     kind="alarm",
     summary="CloudWatch alarms as levels: in ALARM or not, and whether their own actions are enabled.",
@@ -123,4 +130,5 @@ queue-alarms:
   alarms: [jaunt-dlq-depth-high, "jaunt-step-functions-*"]
 """,
     selectors=("alarms",),
+    needs=needs,
 )

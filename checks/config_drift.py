@@ -34,6 +34,7 @@ from monitor.plugin import (
     Observation,
     OperationUse,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Signal,
@@ -129,6 +130,11 @@ class _Kind(Check[ConfigDrift]):
         return tuple(dict.fromkeys(name for choice in params.rules for name in choice.rule.targets))
 
 
+def needs(params: ConfigDrift) -> list[Permission]:
+    """For IAM: what one configuration asks; a custom rule's call is known by its operation."""
+    return [permission for choice in params.rules for permission in choice.rule.needs()]
+
+
 CHECK: Check[ConfigDrift] = _Kind(
     kind="config_drift",
     summary="Settings that break a rule: timeouts, retention, dead-letter queues, backups, alarms, variables.",
@@ -163,4 +169,5 @@ prevention:
     interval=timedelta(hours=1),
     operations=operations,
     roaming=lambda params: any(choice.rule.discovers for choice in params.rules),
+    needs=needs,
 )

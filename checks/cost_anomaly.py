@@ -28,11 +28,13 @@ from monitor.plugin import (
     Duration,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
     Signal,
     SignalSpec,
+    need,
 )
 
 DAY = timedelta(days=1)
@@ -181,6 +183,12 @@ async def _budget(name: str, ctx: ProbeContext) -> list[Observation]:
     return [*seen, observe(FORECAST, name, forecast / limit, ctx.now)]
 
 
+def needs(params: CostAnomaly) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    budgets = [need("budgets:ViewBudget", region=HOME, budget=params.budget)] if params.budget else []
+    return [need("ce:GetCostAndUsage", region=HOME), *budgets]
+
+
 CHECK: Check[CostAnomaly] = Check(
     kind="cost_anomaly",
     summary="A day's spend against its own past, by service or tag, and a budget's use.",
@@ -204,4 +212,5 @@ daily-cost:
     budget_used: {warning: {above: 0.8}}
 """,
     interval=timedelta(hours=6),
+    needs=needs,
 )

@@ -36,12 +36,15 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     Resource,
     ResourceKind,
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 PER_HOUR = Signal(
@@ -199,6 +202,18 @@ def _buckets(params: CostRate, ctx: ProbeContext) -> Group[Bucket]:
     return Group([Bucket(name) for name in params.buckets], read, SIGNALS)
 
 
+def needs(params: CostRate) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    machines, functions = params.state_machines, params.lambda_functions
+    found = [*discovery(ResourceKind.STATE_MACHINE, machines), *discovery(ResourceKind.FUNCTION, functions)]
+    if machines:
+        listed = "states:DescribeStateMachine" if params.source == "cloudwatch" else "states:ListExecutions"
+        found.append(need(listed, machine=machines))
+    if functions:
+        found.append(need("lambda:GetFunctionConfiguration", function=functions))
+    return [*found, need("cloudwatch:GetMetricData")]
+
+
 CHECK: Check[CostRate] = Check(
     kind="cost_rate",
     summary="Dollars per hour at the present rate of executions, invocations and uploads.",
@@ -229,4 +244,5 @@ loop-cost:
     dollars_per_hour: {critical: {above: 3, for: 2m}}
 """,
     selectors=("state_machines", "lambda_functions"),
+    needs=needs,
 )

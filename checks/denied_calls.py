@@ -37,6 +37,7 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Resource,
@@ -45,6 +46,8 @@ from monitor.plugin import (
     Signal,
     SignalSpec,
     denials_in,
+    discovery,
+    need,
     statement,
 )
 
@@ -191,6 +194,18 @@ def of_event(text: str | None) -> list[Denial]:
     return [Denial(f"{source}:{record.get('eventName')}", str(named[0]) if named else "*", identity.get("arn"))]
 
 
+def needs(params: DeniedCalls) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    found = [need("logs:FilterLogEvents", log_group=params.log_groups)] if params.log_groups else []
+    if params.state_machines:
+        found += discovery(ResourceKind.STATE_MACHINE, params.state_machines)
+        found.append(need("states:ListExecutions", machine=params.state_machines))
+        found.append(need("states:DescribeExecution", execution=params.state_machines))
+    if params.cloudtrail or params.events:
+        found.append(need("cloudtrail:LookupEvents"))
+    return found
+
+
 CHECK: Check[DeniedCalls] = Check(
     kind="denied_calls",
     summary="Calls refused for lack of permission, with the missing permission named.",
@@ -216,4 +231,5 @@ denied:
 """,
     interval=timedelta(minutes=5),
     roaming=lambda params: True,
+    needs=needs,
 )

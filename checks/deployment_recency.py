@@ -30,6 +30,7 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
@@ -38,6 +39,8 @@ from monitor.plugin import (
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 AGE = Signal("age", "seconds", "Seconds since the last change.", Missing.HOLD)
@@ -168,6 +171,23 @@ async def _group(name: str, params: DeploymentRecency, ctx: ProbeContext) -> dat
     return max(created).astimezone(UTC) if created else None
 
 
+def needs(params: DeploymentRecency) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    found = discovery(ResourceKind.FUNCTION, params.lambda_functions)
+    if params.lambda_functions:
+        found.append(need("lambda:GetFunctionConfiguration", function=params.lambda_functions))
+    if params.aliases:
+        functions = [name.partition(":")[0] for name in params.aliases.names]
+        found.append(need("lambda:GetAlias", function=functions))
+        found.append(need("lambda:GetFunctionConfiguration", function=[f"{name}:*" for name in functions]))
+    if params.stacks:
+        found.append(need("cloudformation:DescribeStacks", stack=params.stacks))
+    if params.deployment_groups:
+        asked = ("codedeploy:ListDeployments", "codedeploy:BatchGetDeployments")
+        found.append(need(*asked, deployment_group=params.deployment_groups))
+    return found
+
+
 CHECK: Check[DeploymentRecency] = Check(
     kind="deployment_recency",
     summary="How long ago functions, aliases, stacks and CodeDeploy groups were changed.",
@@ -192,4 +212,5 @@ deployment:
   within: 30m
 """,
     selectors=("lambda_functions", "aliases", "stacks", "deployment_groups"),
+    needs=needs,
 )

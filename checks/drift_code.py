@@ -13,7 +13,18 @@ from pydantic import Field
 from checks.drift_rule import Finding, Rule, look_at, seconds_of, spelled
 from checks.executions import EXPRESS
 from checks.reading import Bare, number
-from monitor.plugin import Duration, ProbeContext, ProbeError, Reason, Resource, ResourceKind, Selector
+from monitor.plugin import (
+    Duration,
+    Permission,
+    ProbeContext,
+    ProbeError,
+    Reason,
+    Resource,
+    ResourceKind,
+    Selector,
+    discovery,
+    need,
+)
 
 
 class FunctionTimeout(Rule):
@@ -21,6 +32,11 @@ class FunctionTimeout(Rule):
 
     lambda_functions: Selector = Field(description="Functions by name, ARN, glob or tag.")
     at_most: Duration = Field(timedelta(minutes=5), description="Longest timeout.")
+
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        asked = need("lambda:GetFunctionConfiguration", function=self.lambda_functions)
+        return [*discovery(ResourceKind.FUNCTION, self.lambda_functions), asked]
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By function."""
@@ -47,6 +63,11 @@ class Environment(Rule):
     def targets(self) -> tuple[str, ...]:
         """The function."""
         return (self.lambda_function,)
+
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        name = f"{self.lambda_function}:{self.alias}" if self.alias else self.lambda_function
+        return [need("lambda:GetFunctionConfiguration", function=name)]
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """The one function."""
@@ -88,6 +109,11 @@ class MachineTimeout(Rule):
     heartbeat: Literal["all", "waiting", "none"] = Field(
         "waiting", description="Which tasks need a heartbeat: all, those that wait for a token or a worker, or none."
     )
+
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        asked = need("states:DescribeStateMachine", machine=self.state_machines)
+        return [*discovery(ResourceKind.STATE_MACHINE, self.state_machines), asked]
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By machine, from its definition."""

@@ -11,7 +11,19 @@ from pydantic import Field
 
 from checks.drift_rule import Finding, Rule, look_at, seconds_of, spelled
 from checks.reading import number
-from monitor.plugin import Duration, ProbeContext, ProbeError, Reason, Resource, ResourceKind, Selector, target_name
+from monitor.plugin import (
+    Duration,
+    Permission,
+    ProbeContext,
+    ProbeError,
+    Reason,
+    Resource,
+    ResourceKind,
+    Selector,
+    discovery,
+    need,
+    target_name,
+)
 
 
 async def queue_attributes(queue: Resource, ctx: ProbeContext) -> Mapping[str, str]:
@@ -45,6 +57,13 @@ class VisibilityTimeout(Rule):
     lambda_functions: Selector = Field(description="Functions that read queues.")
     factor: float = Field(6, ge=1, description="Least visibility timeout over the function's timeout.")
 
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        found = discovery(ResourceKind.FUNCTION, self.lambda_functions)
+        found.append(need("lambda:GetFunctionConfiguration", function=self.lambda_functions))
+        # Which queues they read is known only to AWS.
+        return [*found, need("lambda:ListEventSourceMappings"), need("sqs:GetQueueAttributes", queue=None)]
+
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By function; its queues are found through its mappings."""
 
@@ -73,6 +92,10 @@ class BatchSize(Rule):
     lambda_functions: Selector = Field(description="Functions that read queues.")
     at_most: int = Field(10, ge=1, description="Largest batch.")
 
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        return [*discovery(ResourceKind.FUNCTION, self.lambda_functions), need("lambda:ListEventSourceMappings")]
+
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By function."""
 
@@ -92,6 +115,10 @@ class Retention(Rule):
 
     queues: Selector = Field(description="Queues by name, ARN, glob or tag.")
     at_least: Duration = Field(timedelta(days=4), description="Shortest retention.")
+
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        return [*discovery(ResourceKind.QUEUE, self.queues), need("sqs:GetQueueAttributes", queue=self.queues)]
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By queue."""
@@ -115,6 +142,11 @@ class DeadLetterQueue(Rule):
 
     queues: Selector = Field(description="Queues by name, ARN, glob or tag.")
     max_receives: int | None = Field(None, ge=1, description="Most attempts before a message is set aside.")
+
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        # The dead-letter queues are looked at too.
+        return [*discovery(ResourceKind.QUEUE, self.queues), need("sqs:GetQueueAttributes", queue=None)]
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By source queue."""

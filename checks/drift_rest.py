@@ -14,7 +14,16 @@ from checks.drift_rule import Finding, Rule, look_at
 from checks.metric_source import never_speaks
 from checks.query_result import listed, plain, word
 from checks.reading import Bare, number
-from monitor.plugin import Duration, OperationUse, ProbeContext, ProbeError, Reason, target_name
+from monitor.plugin import (
+    Duration,
+    OperationUse,
+    Permission,
+    ProbeContext,
+    ProbeError,
+    Reason,
+    need,
+    target_name,
+)
 
 
 def _names(data: object) -> object:
@@ -58,6 +67,10 @@ class Database(ByName):
     backups: Duration | None = Field(timedelta(days=7), description="Shortest backup retention; null: don't care.")
     multi_az: bool = Field(True, description="A standby in another zone is there.")
 
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        return [need("rds:DescribeDBInstances", database=self.databases)]
+
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By instance."""
 
@@ -80,6 +93,12 @@ class Bucket(ByName):
     buckets: Names = Field(min_length=1, description="Names of the buckets.")
     versioning: bool = Field(True, description="Versioning is enabled.")
     replication: bool = Field(False, description="At least one replication rule is enabled.")
+
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        asked = ["s3:GetBucketVersioning"] if self.versioning else []
+        asked += ["s3:GetReplicationConfiguration"] if self.replication else []
+        return [need(*asked, bucket=self.buckets)] if asked else []
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By bucket."""
@@ -114,6 +133,10 @@ class RequiredAlarms(ByName):
 
     alarms: Names = Field(min_length=1, max_length=100, description="Names of the alarms.")
     actions: bool = Field(True, description="Actions are enabled, and there is one for ALARM.")
+
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        return [need("cloudwatch:DescribeAlarms")]
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """By alarm, all with one call."""
@@ -193,6 +216,10 @@ class Custom(Rule):
     def use(self, path: tuple[str | int, ...]) -> OperationUse:
         """For the service model to check at load."""
         return OperationUse(self.service, self.operation, self.parameters, mutating=False, query=self.query, path=path)
+
+    def needs(self) -> list[Permission]:
+        """For IAM."""
+        return []  # known by its operation
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """One call."""

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from checks.reading import N, each
-from monitor.plugin import Observation, Params, ProbeContext, ProbeError, Selector, target_name
+from monitor.plugin import (
+    Observation,
+    Params,
+    Permission,
+    ProbeContext,
+    ProbeError,
+    Selector,
+    target_name,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,10 @@ class Rule(Params):
     @abstractmethod
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
         """Look at every selected resource. Raises ProbeError only if they can't even be named."""
+
+    @abstractmethod
+    def needs(self) -> list[Permission]:
+        """For IAM: what looking asks."""
 
     @property
     def selectors(self) -> tuple[Selector, ...]:

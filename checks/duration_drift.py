@@ -30,12 +30,15 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     Resource,
     ResourceKind,
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 DRIFT = Signal("drift", "factor", "Duration over its usual value at this time of day; 1 is as usual.",
@@ -132,6 +135,13 @@ def _past(
     return [durations[one] for one in ends if one in durations and counts.get(one, 0) >= params.minimum]
 
 
+def needs(params: DurationDrift) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    found = discovery(ResourceKind.FUNCTION, params.lambda_functions)
+    found += discovery(ResourceKind.STATE_MACHINE, params.state_machines)
+    return [*found, need("cloudwatch:GetMetricData")]
+
+
 CHECK: Check[DurationDrift] = Check(
     kind="duration_drift",
     summary="How much longer functions and executions take than usual at this time of day.",
@@ -151,4 +161,5 @@ slow-executions:
 """,
     selectors=("lambda_functions", "state_machines"),
     interval=timedelta(minutes=15),
+    needs=needs,
 )

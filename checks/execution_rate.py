@@ -32,6 +32,7 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
@@ -40,6 +41,8 @@ from monitor.plugin import (
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 STARTED = Signal(
@@ -156,6 +159,18 @@ async def _by_metric(machine: Resource, ctx: ProbeContext) -> list[Observation]:
     ]
 
 
+def needs(params: ExecutionRate) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    machines, found = params.state_machines, discovery(ResourceKind.STATE_MACHINE, params.state_machines)
+    if params.source != "cloudwatch":
+        found.append(need("states:ListExecutions", machine=machines))
+    if params.source != "executions":  # an Express machine is asked for by its metric
+        found.append(need("states:DescribeStateMachine", machine=machines))
+    if params.source != "executions" or params.cross_check:
+        found.append(need("cloudwatch:GetMetricData"))
+    return found
+
+
 CHECK: Check[ExecutionRate] = Check(
     kind="execution_rate",
     summary="Executions started per minute, their growth, and CloudWatch's own count.",
@@ -190,4 +205,5 @@ execution-rate:
     target_kind=ResourceKind.STATE_MACHINE,
     selectors=("state_machines",),
     interval=timedelta(seconds=10),
+    needs=needs,
 )

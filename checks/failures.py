@@ -34,6 +34,7 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
@@ -42,6 +43,8 @@ from monitor.plugin import (
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 FAILED = Signal("failed", "executions", "Executions that failed or timed out within `window`.", Missing.ZERO, "window")
@@ -199,6 +202,14 @@ def _express(machine: Resource, counts: Counts, params: Failures) -> list[Observ
     return [observe(FAILED, machine.name, counts[0], counts[2], detail="counted by CloudWatch"), rate]
 
 
+def needs(params: Failures) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    machines, found = params.state_machines, discovery(ResourceKind.STATE_MACHINE, params.state_machines)
+    if params.histories:
+        found.append(need("states:GetExecutionHistory", execution=machines))
+    return [*found, need("states:ListExecutions", machine=machines), need("cloudwatch:GetMetricData")]
+
+
 CHECK: Check[Failures] = Check(
     kind="failures",
     summary="Failed executions: count, share of what ended, and the most that failed in one and the same state.",
@@ -227,4 +238,5 @@ jaunt-failures:
 """,
     target_kind=ResourceKind.STATE_MACHINE,
     selectors=("state_machines",),
+    needs=needs,
 )

@@ -25,9 +25,11 @@ from monitor.plugin import (
     Duration,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     Signal,
     SignalSpec,
+    need,
 )
 
 RUNNING_FOR = Signal("running_for", "seconds", "How long the longest open run has been going; 0 if none is open.")
@@ -104,6 +106,11 @@ def _observe(
     return [*seen, observe(TIME, job, float(newest["ExecutionTime"]), now)]
 
 
+def needs(params: GlueRuns) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    return [need("glue:GetJobRuns", job=params.jobs)]
+
+
 CHECK: Check[GlueRuns] = Check(
     kind="glue_runs",
     summary="Glue job runs against the time they should take, and how many failed.",
@@ -121,4 +128,5 @@ curate-sla:
   thresholds:
     late: {critical: {above: 0}}
 """,
+    needs=needs,
 )

@@ -27,11 +27,13 @@ from monitor.plugin import (
     MetricSeries,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
     Signal,
     SignalSpec,
+    need,
 )
 
 OFFSET = Signal("offset_lag", "messages", "Messages the group has not read yet, over all partitions of the topic.")
@@ -170,6 +172,14 @@ async def _brokers(cluster: str, ctx: ProbeContext) -> list[str]:
     return ids
 
 
+def needs(params: KafkaLag) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    found = [need("cloudwatch:GetMetricData", "cloudwatch:ListMetrics")]
+    if params.health:
+        found += [need("kafka:ListClustersV2"), need("kafka:ListNodes", cluster=params.cluster)]
+    return found
+
+
 CHECK: Check[KafkaLag] = Check(
     kind="kafka_lag",
     summary="Lag of MSK consumer groups, where absence is not zero, and the health of the cluster's partitions.",
@@ -192,4 +202,5 @@ ingest-lag:
   thresholds:
     offset_lag: {critical: {above: 100000, for: 5m}, missing: breach}
 """,
+    needs=needs,
 )

@@ -35,10 +35,12 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Signal,
     SignalSpec,
+    need,
     target_name,
 )
 
@@ -168,6 +170,13 @@ def _label(value: Any) -> str:
     return text or "(none)"
 
 
+def needs(params: LogPattern) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    if _filters(params):
+        return [need("logs:FilterLogEvents", log_group=params.groups)]
+    return [need("logs:StartQuery", log_group=params.groups), need("logs:GetQueryResults", "logs:StopQuery")]
+
+
 CHECK: Check[LogPattern] = Check(
     kind="log_pattern",
     summary="How often a pattern stands in log groups, by field if asked.",
@@ -187,4 +196,5 @@ hash-mismatch:
     matches: {critical: {above: 0}}
 """,
     roaming=lambda params: params.group_by is not None,
+    needs=needs,
 )

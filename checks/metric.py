@@ -40,11 +40,13 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
     Signal,
     SignalSpec,
+    need,
     target_name,
 )
 
@@ -277,6 +279,12 @@ class _Kind(Check[Metric]):
         return {VALUE.name: Missing.ZERO if params.is_count else Missing.UNKNOWN}
 
 
+def needs(params: Metric) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    # What is silent is looked for in the list: whether it ever spoke.
+    return [need("cloudwatch:GetMetricData", "cloudwatch:ListMetrics", region=params.region)]
+
+
 CHECK: Check[Metric] = _Kind(
     kind="metric",
     summary="A number from CloudWatch metrics of any namespace, or arithmetic over several of them.",
@@ -299,4 +307,5 @@ connector-errors:
     value: {warning: {above: 0.02}, critical: {above: 0.1, for: 10m}}
 """,
     roaming=lambda params: params.split_by is not None,
+    needs=needs,
 )

@@ -32,10 +32,12 @@ from monitor.plugin import (
     MetricQuery,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Signal,
     SignalSpec,
+    need,
     spelled_gaps,
     target_name,
 )
@@ -135,6 +137,13 @@ def _holding(wanted: Sequence[Period], moments: Sequence[datetime]) -> set[Perio
     return {cycle for cycle in wanted if any(cycle.start <= moment < cycle.end for moment in moments)}
 
 
+def needs(params: MissingCycles) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    if params.objects:
+        return [need("s3:ListBucket", bucket=params.objects.bucket)]
+    return [need("lambda:GetFunctionConfiguration", function=params.function), need("cloudwatch:GetMetricData")]
+
+
 CHECK: Check[MissingCycles] = Check(
     kind="missing_cycles",
     summary="Scheduled cycles (hourly, daily, by a named clock) in which nothing ran, with the windows named.",
@@ -153,4 +162,5 @@ hourly-ingestion:
   look_back: 6h
 """,
     interval=timedelta(minutes=5),
+    needs=needs,
 )

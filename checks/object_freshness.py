@@ -28,10 +28,12 @@ from monitor.plugin import (
     Check,
     Duration,
     Observation,
+    Permission,
     ProbeContext,
     ProbeError,
     Signal,
     SignalSpec,
+    need,
 )
 
 AGE = Signal("age", "seconds", "Since the newest object was written.")
@@ -88,6 +90,11 @@ def _written(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%MZ}"
 
 
+def needs(params: ObjectFreshness) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    return [need("s3:ListBucket", bucket=params.bucket)]
+
+
 CHECK: Check[ObjectFreshness] = Check(
     kind="object_freshness",
     summary="Age of the newest object under a (dated) prefix, and how many arrived in this period.",
@@ -113,4 +120,5 @@ raw-files:
     age: {warning: {above: 5400}, critical: {above: 14400}}
 """,
     interval=timedelta(minutes=5),
+    needs=needs,
 )

@@ -25,12 +25,15 @@ from monitor.plugin import (
     MetricQuery,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     Resource,
     ResourceKind,
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 VISIBLE = Signal("visible", "messages", "Messages that a consumer could receive now.")
@@ -104,6 +107,14 @@ async def _oldest(queue: Resource, ctx: ProbeContext) -> Observation:
     return observe(OLDEST_AGE, queue.name, last[1], last[0])
 
 
+def needs(params: QueueDepth) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    # Which queues their dead letters go to is known only to AWS.
+    queues = None if params.include_dlqs else params.queues
+    found = discovery(ResourceKind.QUEUE, params.queues)
+    return [*found, need("sqs:GetQueueAttributes", queue=queues), need("cloudwatch:GetMetricData")]
+
+
 CHECK: Check[QueueDepth] = Check(
     kind="queue_depth",
     summary="How many messages queues hold and how old the oldest is.",
@@ -129,4 +140,5 @@ frontier-dlq:
     target_kind=ResourceKind.QUEUE,
     selectors=("queues",),
     interval=timedelta(seconds=30),
+    needs=needs,
 )

@@ -28,12 +28,15 @@ from monitor.plugin import (
     MetricQuery,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     Resource,
     ResourceKind,
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 EXPIRES_IN = Signal("expires_in", "seconds", "Until the oldest message expires; the whole retention if there is none.")
@@ -99,6 +102,16 @@ async def _spent(params: QueueExpiry, url: str, ctx: ProbeContext) -> float:
     return spent
 
 
+def needs(params: QueueExpiry) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    found = [*discovery(ResourceKind.QUEUE, params.queues), need("cloudwatch:GetMetricData")]
+    if params.spent_before is not None:
+        return [*found, need("sqs:GetQueueAttributes", queue=params.queues)]
+    # The queues whose dead letters come here are known only to AWS.
+    origins = need("sqs:ListDeadLetterSourceQueues", queue=params.queues)
+    return [*found, origins, need("sqs:GetQueueAttributes", queue=None)]
+
+
 CHECK: Check[QueueExpiry] = Check(
     kind="queue_expiry",
     summary="Time until the oldest message of a (dead-letter) queue expires.",
@@ -131,4 +144,5 @@ dlq-expiry:
     target_kind=ResourceKind.QUEUE,
     selectors=("queues",),
     interval=timedelta(minutes=10),
+    needs=needs,
 )

@@ -28,6 +28,7 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
@@ -36,6 +37,8 @@ from monitor.plugin import (
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 USED = Signal("used", "ratio", "Usage over limit, 0 to 1.", Missing.ZERO, "window")
@@ -186,6 +189,20 @@ class _Kind(Check[QuotaHeadroom]):
         return (*(name for name, is_wanted in wide if is_wanted), *super().targets(params), *params.quotas)
 
 
+def needs(params: QuotaHeadroom) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    found = [need("cloudwatch:GetMetricData"), *discovery(ResourceKind.FUNCTION, params.lambda_timeouts)]
+    if params.lambda_concurrency:
+        found.append(need("lambda:GetAccountSettings"))
+    if params.lambda_timeouts:
+        found.append(need("lambda:GetFunctionConfiguration", function=params.lambda_timeouts))
+    for one in params.quotas.values():
+        found.append(need("servicequotas:GetServiceQuota", region=one.region, quota=f"{one.service}/{one.code}"))
+        found.append(need("servicequotas:GetAWSDefaultServiceQuota", region=one.region))
+        found.append(need("cloudwatch:GetMetricData", region=one.region))
+    return found
+
+
 CHECK: Check[QuotaHeadroom] = _Kind(
     kind="quota_headroom",
     summary="Usage over limit: Lambda concurrency, open executions, function timeouts, any metered service quota.",
@@ -213,4 +230,5 @@ headroom:
 """,
     selectors=("lambda_timeouts",),
     interval=timedelta(minutes=5),
+    needs=needs,
 )

@@ -26,12 +26,13 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from checks.reading import Bare, Group, each_of, observe
-from checks.states import TYPES, Target, Type
+from checks.states import TYPES, Target, Type, needs_of
 from monitor.plugin import (
     Bound,
     Check,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Reason,
@@ -137,6 +138,11 @@ def _reading(
     return read
 
 
+def needs(params: ResourceState) -> list[Permission]:
+    """For IAM: what the chosen types ask; a listing only where a glob or a tag needs one."""
+    return [permission for name, selector in params.selected.items() for permission in needs_of(name, selector)]
+
+
 CHECK: Check[ResourceState] = Check(
     kind="resource_state",
     summary="Whether functions, tables, buckets, rules, machines, clusters, databases, stacks ... are in a good state.",
@@ -158,4 +164,5 @@ etl-parts:
 """,
     selectors=tuple(TYPES),
     interval=timedelta(minutes=1),
+    needs=needs,
 )

@@ -25,10 +25,12 @@ from monitor.plugin import (
     Duration,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Signal,
     SignalSpec,
+    need,
 )
 
 LAG = Signal("lag", "seconds", "How much newer the newest raw object is than the newest curated one; 0 if it is not.")
@@ -83,6 +85,11 @@ def _compared(raw: Recent, curated: Recent, target: str, ctx: ProbeContext) -> l
     ]
 
 
+def needs(params: StageLag) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    return [need("s3:ListBucket", bucket=[params.raw.bucket, params.curated.bucket])]
+
+
 CHECK: Check[StageLag] = Check(
     kind="stage_lag",
     summary="How far curated objects lie behind the raw ones they are made from.",
@@ -102,4 +109,5 @@ etl-backlog:
     waiting: {warning: {above: 3600}, critical: {above: 14400}}
 """,
     interval=timedelta(minutes=5),
+    needs=needs,
 )

@@ -13,7 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.reading import Bare
-from monitor.plugin import ProbeContext, ProbeError, Reason, Resource, ResourceKind
+from monitor.plugin import (
+    Permission,
+    ProbeContext,
+    ProbeError,
+    Reason,
+    Resource,
+    ResourceKind,
+    Selector,
+    discovery,
+    mappings_of,
+    need,
+)
 
 PRESENT = "present"
 
@@ -247,3 +258,46 @@ TYPES: Mapping[str, Type] = {
         ("synthetics:DescribeCanariesLastRun", "synthetics:DescribeCanaries"),
     ),
 }  # fmt: skip
+
+
+# --- what IAM has to allow --------------------------------------------------------------------------------------------
+
+#: By type: the read, the kind of resource it is authorised on, and the listing for globs where `find` is not used.
+_ASKED: Mapping[str, tuple[str, str, str]] = {
+    "lambda_functions": ("lambda:GetFunction", "function", ""),
+    "aliases": ("lambda:GetFunction", "function", ""),
+    "tables": ("dynamodb:DescribeTable", "table", ""),
+    "buckets": ("s3:ListBucket", "bucket", "s3:ListAllMyBuckets"),
+    "rules": ("events:DescribeRule", "rule", ""),
+    "schedules": ("scheduler:GetSchedule", "schedule", "scheduler:ListSchedules"),
+    "state_machines": ("states:DescribeStateMachine", "machine", ""),
+    "clusters": ("kafka:ListClustersV2", "", ""),
+    "databases": ("rds:DescribeDBInstances", "database", "rds:DescribeDBInstances"),
+    "stacks": ("cloudformation:DescribeStacks", "stack", "cloudformation:DescribeStacks"),
+    "graphql_apis": ("appsync:GetGraphqlApi", "graphql_api", "appsync:ListGraphqlApis"),
+    "user_pools": ("cognito-idp:DescribeUserPool", "user_pool", "cognito-idp:ListUserPools"),
+    "distributions": ("cloudfront:GetDistribution", "distribution", "cloudfront:ListDistributions"),
+    "canaries": ("synthetics:DescribeCanariesLastRun", "", "synthetics:DescribeCanaries"),
+}
+
+
+def needs_of(name: str, selector: Selector) -> list[Permission]:
+    """What looking at the selected resources of a type asks."""
+    found_by = TYPES[name].found_by
+    found = discovery(found_by, selector) if isinstance(found_by, ResourceKind) and name != "aliases" else []
+    if name == "event_sources":
+        by_id = [one for one in selector.names if _UUID.fullmatch(one)]
+        if len(by_id) < len(selector.names):
+            found.append(need("lambda:ListEventSourceMappings"))
+        if selector.discovers:  # what is listed is then read one by one
+            return [*found, mappings_of("lambda:GetEventSourceMapping")]
+        return [*found, *(mappings_of("lambda:GetEventSourceMapping", uuid=one) for one in by_id)]
+    read, kind, listing = _ASKED[name]
+    region = "us-east-1" if name == "distributions" else None
+    if selector.discovers and listing:
+        found.append(need(listing, region=region, **({kind: None} if listing == read else {})))
+    if not kind:
+        return [*found, need(read)]
+    if name == "schedules":
+        return [*found, need(read, schedule=[one if "/" in one else f"default/{one}" for one in selector.names])]
+    return [*found, need(read, region=region, **{kind: selector})]

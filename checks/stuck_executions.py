@@ -32,6 +32,7 @@ from monitor.plugin import (
     Duration,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Resource,
@@ -39,6 +40,8 @@ from monitor.plugin import (
     Selector,
     Signal,
     SignalSpec,
+    discovery,
+    need,
 )
 
 STUCK = Signal("stuck", "executions", "RUNNING executions older than `expected`.")
@@ -155,6 +158,14 @@ def _standstill(machine: Resource, progress: Sequence[Progress], now: datetime, 
     ]
 
 
+def needs(params: StuckExecutions) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    machines, found = params.state_machines, discovery(ResourceKind.STATE_MACHINE, params.state_machines)
+    if params.histories:
+        found.append(need("states:GetExecutionHistory", execution=machines))
+    return [*found, need("states:ListExecutions", machine=machines)]
+
+
 CHECK: Check[StuckExecutions] = Check(
     kind="stuck_executions",
     summary="Executions that run too long, stay in one state, or stand still.",
@@ -180,4 +191,5 @@ stuck:
 """,
     target_kind=ResourceKind.STATE_MACHINE,
     selectors=("state_machines",),
+    needs=needs,
 )

@@ -36,9 +36,13 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Permission,
     ProbeContext,
+    ResourceKind,
     Selector,
     SignalSpec,
+    discovery,
+    need,
 )
 
 SIGNALS = (THROTTLED, USED, REJECTED)
@@ -70,6 +74,22 @@ async def probe(params: Throttles, ctx: ProbeContext) -> Sequence[Observation]:
             await refusals.apis(params.apis, params.window, ctx),
         ]
     )
+
+
+def needs(params: Throttles) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    found = [need("cloudwatch:GetMetricData")]
+    if params.lambda_functions:
+        found += discovery(ResourceKind.FUNCTION, params.lambda_functions)
+        found.append(need("lambda:GetFunctionConcurrency", function=params.lambda_functions))
+        found.append(need("lambda:GetAccountSettings"))
+    if params.tables:
+        found += discovery(ResourceKind.TABLE, params.tables)
+        found.append(need("dynamodb:DescribeTable", table=params.tables))
+    if params.state_machines:
+        found += discovery(ResourceKind.STATE_MACHINE, params.state_machines)
+        found.append(need("states:DescribeStateMachine", machine=params.state_machines))
+    return [*found, *discovery(ResourceKind.REST_API, params.apis)]
 
 
 CHECK: Check[Throttles] = Check(
@@ -105,4 +125,5 @@ ingest-throttles:
     throttled: {critical: {above: 0, for: 5m}}
 """,
     selectors=("lambda_functions", "tables", "state_machines", "apis"),
+    needs=needs,
 )

@@ -29,11 +29,13 @@ from monitor.plugin import (
     Check,
     Observation,
     Params,
+    Permission,
     ProbeContext,
     ProbeError,
     Signal,
     SignalSpec,
     loops_in,
+    need,
 )
 
 CYCLES = Signal("cycles", "loops", "Loops among triggers.")
@@ -76,6 +78,20 @@ async def probe(params: TriggerLoops, ctx: ProbeContext) -> Sequence[Observation
     return [replace(observe(CYCLES, target, len(loops), ctx.now), detail=said)]
 
 
+def needs(params: TriggerLoops) -> list[Permission]:
+    """For IAM: what one configuration asks."""
+    # What the triggers lead to is known only once they were read.
+    return [
+        need("events:ListRules"),
+        need("events:ListTargetsByRule", rule=f"{params.name_prefix or ''}*"),
+        need("states:DescribeStateMachine", machine=None),
+        need("s3:GetBucketNotification", bucket=None),
+        need("lambda:ListEventSourceMappings"),
+        need("sns:ListSubscriptionsByTopic", topic=None),
+        *([need("lambda:GetFunctionConfiguration", function=params.writes)] if params.writes else []),
+    ]
+
+
 CHECK: Check[TriggerLoops] = Check(
     kind="trigger_loops",
     summary="Loops among rules, state machines, functions and buckets, found before they run.",
@@ -102,4 +118,5 @@ loops:
     transform-handler: ["s3://processed-data-bucket/"]
 """,
     interval=timedelta(minutes=10),
+    needs=needs,
 )

@@ -19,7 +19,20 @@ from pydantic import Field, model_validator
 from monitor.actions.readback import confirmed
 from monitor.actions.table import ON_DEMAND, billing_mode, describe, part, table_name
 from monitor.actions.transition import arrive, depart, steady
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    ResourceKind,
+    Risk,
+    need,
+)
 
 _METRICS = {"read": "DynamoDBReadCapacityUtilization", "write": "DynamoDBWriteCapacityUtilization"}
 
@@ -166,6 +179,18 @@ def _where(change: Change, kind: str) -> dict[str, Any]:
     }
 
 
+def needs(params: AutoscaleParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    scaling = [one for one in ACTION.permissions if one.startswith("application-autoscaling:")]
+    return [
+        need("dynamodb:DescribeTable", "dynamodb:UpdateTable", table=params.table),
+        need(*scaling, scalable_target=None),
+        need("cloudwatch:DescribeAlarms"),
+        need("cloudwatch:PutMetricAlarm", "cloudwatch:DeleteAlarms", alarm="TargetTracking-*"),
+        need("iam:CreateServiceLinkedRole", role="aws-service-role/dynamodb.application-autoscaling.amazonaws.com/*"),
+    ]
+
+
 ACTION = Action(
     name="autoscale_table",
     summary="Lets a DynamoDB table or index scale by itself: target and policy together.",
@@ -194,4 +219,5 @@ ACTION = Action(
     blast_radius="One table or index: AWS moves its capacity between the bounds, and its cost with it.",
     resource_field="table",
     resource_kind=ResourceKind.TABLE,
+    needs=needs,
 )

@@ -34,9 +34,11 @@ from monitor.plugin import (
     Gap,
     Json,
     Params,
+    Permission,
     Reason,
     Receipt,
     Risk,
+    need,
 )
 
 _TARGETS = ("function", "job", "state_machine")
@@ -185,6 +187,19 @@ def _key(window: Gap) -> str:
     return str(window)
 
 
+def needs(params: BackfillParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    found = [need("s3:ListBucket", bucket=params.missing_in.bucket)] if params.missing_in else []
+    if params.function:
+        name = f"{params.function}:{params.qualifier}" if params.qualifier else params.function
+        found.append(need("lambda:InvokeFunction", function=name))
+    if params.job:
+        found.append(need("glue:StartJobRun", job=params.job))
+    if params.state_machine:
+        found.append(need("states:StartExecution", machine=params.state_machine))
+    return found
+
+
 ACTION = Action(
     name="backfill",
     summary="Starts a function, a Glue job or a state machine once for each missed window.",
@@ -202,4 +217,5 @@ ACTION = Action(
   pace: 10s
 """,
     blast_radius="One run per window, at most `most`; what a run writes, it writes again.",
+    needs=needs,
 )

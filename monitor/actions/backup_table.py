@@ -13,7 +13,20 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from monitor.actions.table import describe, table_name
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    ResourceKind,
+    Risk,
+    need,
+)
 
 #: How far AWS's clock and ours may differ.
 _SKEW = timedelta(minutes=5)
@@ -98,6 +111,15 @@ async def _ready(arn: str, ctx: ActionContext) -> None:
         waited += _POLL_SECONDS
 
 
+def needs(params: BackupParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [
+        need("dynamodb:DescribeTable", "dynamodb:CreateBackup", table=params.table),
+        need("dynamodb:ListBackups"),
+        need("dynamodb:DescribeBackup", backup=params.table),
+    ]
+
+
 ACTION = Action(
     name="backup_table",
     summary="Makes an on-demand backup of a DynamoDB table, once per trip.",
@@ -117,4 +139,5 @@ ACTION = Action(
     blast_radius="Nothing but a backup, which costs by its size until it is deleted.",
     resource_field="table",
     resource_kind=ResourceKind.TABLE,
+    needs=needs,
 )

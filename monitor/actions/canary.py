@@ -24,11 +24,13 @@ from monitor.plugin import (
     Duration,
     Json,
     Params,
+    Permission,
     Reason,
     Receipt,
     ResourceKind,
     Risk,
     Selector,
+    need,
     target_name,
 )
 
@@ -138,6 +140,14 @@ async def _machine(change: Change, ctx: ActionContext) -> str:
     return machine.arn
 
 
+def needs(params: CanaryParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [
+        need("states:DescribeStateMachine", "states:StartExecution", machine=params.state_machine),
+        need("states:DescribeExecution", "states:StopExecution", execution=params.state_machine),
+    ]
+
+
 ACTION = Action(
     name="canary",
     summary="Starts one execution, waits and judges it; later steps hold until it succeeds.",
@@ -157,4 +167,5 @@ ACTION = Action(
     blast_radius="What one execution with that input does.",
     resource_field="state_machine",
     resource_kind=ResourceKind.STATE_MACHINE,
+    needs=needs,
 )

@@ -31,12 +31,15 @@ from monitor.plugin import (
     Change,
     Json,
     Params,
+    Permission,
     Reads,
     Reason,
     Receipt,
     ResourceKind,
     Risk,
     Selector,
+    discovery,
+    need,
 )
 
 
@@ -132,6 +135,27 @@ async def undo(receipt: Receipt, ctx: ActionContext) -> Receipt:
     raise ActionError(Reason.BUG, "cut_sources consists of the changes it expands into; each is undone by its action")
 
 
+def plan_needs(params: CutParams) -> list[Permission]:
+    """For IAM: what finding the rules and schedules asks."""
+    machines = params.state_machines
+    return [
+        *discovery(ResourceKind.STATE_MACHINE, machines),
+        need("states:ListStateMachineAliases", machine=machines),
+        need("events:ListEventBuses", "events:ListRuleNamesByTarget", "scheduler:ListSchedules"),
+    ]
+
+
+def needs(params: CutParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    # Which rules and schedules these are is known only to AWS.
+    return [
+        *plan_needs(params),
+        need(*PERMISSIONS, rule=None),
+        need("scheduler:GetSchedule", "scheduler:UpdateSchedule", schedule=None),
+        need("iam:PassRole", role=None),
+    ]
+
+
 ACTION = Action(
     name="cut_sources",
     summary="Disables every rule and schedule that starts the chosen state machines.",
@@ -157,4 +181,6 @@ ACTION = Action(
     resource_field="state_machines",
     resource_kind=ResourceKind.STATE_MACHINE,
     takes_many=True,
+    needs=needs,
+    plan_needs=plan_needs,
 )

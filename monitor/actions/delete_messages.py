@@ -14,7 +14,18 @@ from datetime import datetime
 from pydantic import model_validator
 
 from monitor.actions.sift import PERMISSIONS, Sift, SiftParams, depth, picks, queue_url, selected
-from monitor.plugin import Action, ActionContext, Change, Json, Receipt, ResourceKind, Risk, target_name
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Permission,
+    Receipt,
+    ResourceKind,
+    Risk,
+    need,
+    target_name,
+)
 
 
 class DeleteParams(SiftParams):
@@ -53,6 +64,11 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
     return Receipt(change=change, changed=sift.done > 0, detail=detail, data=sift.data)
 
 
+def needs(params: DeleteParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, queue=params.queue)]
+
+
 ACTION = Action(
     name="delete_messages",
     summary="Deletes a queue's messages of one kind, or with given ids.",
@@ -67,4 +83,5 @@ ACTION = Action(
     blast_radius="The picked messages are gone for good; the others are hidden for up to 60 s.",
     resource_field="queue",
     resource_kind=ResourceKind.QUEUE,
+    needs=needs,
 )

@@ -12,6 +12,7 @@ from monitor.actions.rule_state import (
     DISABLED,
     PERMISSIONS,
     RuleParams,
+    needs,
     planned,
     read_state,
     restore_state,
@@ -46,4 +47,5 @@ ACTION = Action(
         "replay the bus's archive for this window (events StartReplay) if it has one, else start the targets again"
         " for what arrived at the source meanwhile"
     ),
+    needs=needs,
 )

@@ -13,6 +13,7 @@ from monitor.actions.rule_state import (
     ENABLED,
     PERMISSIONS,
     RuleParams,
+    needs,
     planned,
     read_state,
     restore_state,
@@ -42,4 +43,5 @@ ACTION = Action(
     restrictive=strictest,
     resource_field="rule",
     resource_kind=ResourceKind.RULE,
+    needs=needs,
 )

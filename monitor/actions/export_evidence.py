@@ -18,7 +18,20 @@ from typing import Any
 from pydantic import Field
 
 from monitor.actions.polling import until
-from monitor.plugin import Action, ActionContext, ActionError, Change, Duration, Json, Params, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Duration,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 _MINUTES = 60
 _ACTIVE = frozenset({"PENDING", "PENDING_CANCEL", "RUNNING"})
@@ -124,6 +137,11 @@ def _stamp(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
+def needs(params: ExportParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need("logs:CreateExportTask", log_group=params.log_groups), need("logs:DescribeExportTasks")]
+
+
 ACTION = Action(
     name="export_evidence",
     summary="Exports log groups into a bucket, one after the other, each once.",
@@ -136,4 +154,5 @@ ACTION = Action(
     permissions=("logs:CreateExportTask", "logs:DescribeExportTasks"),
     example="export_evidence: {log_groups: [/aws/lambda/pulse-ingest], since: 2h, bucket: pulse-incidents}",
     blast_radius="New objects in one bucket; nothing else is touched.",
+    needs=needs,
 )

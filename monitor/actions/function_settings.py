@@ -19,7 +19,16 @@ from typing import Any
 from monitor.actions.alias import LATEST, MARK, is_stale, point, read_place, stale_or
 from monitor.actions.readback import confirmed
 from monitor.actions.transition import arrive, depart, steady
-from monitor.plugin import ActionContext, ActionError, Change, Json, Reason, Receipt
+from monitor.plugin import (
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Permission,
+    Reason,
+    Receipt,
+    need,
+)
 
 Config = Mapping[str, Any]
 #: What a version is made of: a difference in any of these is a release.
@@ -196,3 +205,12 @@ async def _require_released(place: Place, now: Mapping[str, Json], setting: Sett
             f"$LATEST of {place.function} differs from version {now['version']}, which {place.alias} serves, in"
             f" {', '.join(differing)}: publishing would release that; deploy it first, or say `unreleased: true`",
         )
+
+
+def needs_of(function: str, alias: str | None) -> list[Permission]:
+    """For IAM: what changing a setting asks; through an alias, of its versions too."""
+    found = [need("lambda:GetFunctionConfiguration", "lambda:UpdateFunctionConfiguration", function=function)]
+    if alias is not None:
+        found.append(need("lambda:GetFunctionConfiguration", function=f"{function}:*"))
+        found.append(need("lambda:PublishVersion", "lambda:GetAlias", "lambda:UpdateAlias", function=function))
+    return found

@@ -25,10 +25,12 @@ from monitor.plugin import (
     Held,
     Json,
     Params,
+    Permission,
     Reason,
     Receipt,
     ResourceKind,
     Risk,
+    need,
 )
 
 
@@ -124,6 +126,12 @@ def _class_of(reply: Mapping[str, Any]) -> str:
     return str(answer.get("errorType", "unknown"))[:80] if isinstance(answer, Mapping) else "unknown"
 
 
+def needs(params: InvokeParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    name = f"{params.function}:{params.qualifier}" if params.qualifier else params.function
+    return [need(*ACTION.permissions, function=name)]
+
+
 ACTION = Action(
     name="invoke",
     summary="Invokes a Lambda function once.",
@@ -138,4 +146,5 @@ ACTION = Action(
     blast_radius="Whatever one run of the function does.",
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    needs=needs,
 )

@@ -21,10 +21,12 @@ from monitor.plugin import (
     Change,
     Json,
     Params,
+    Permission,
     Reason,
     Receipt,
     ResourceKind,
     Risk,
+    need,
     target_name,
 )
 
@@ -87,6 +89,11 @@ async def _purge(url: str, ctx: ActionContext) -> None:
         await ctx.aws.mutate("sqs", "PurgeQueue", QueueUrl=url)
 
 
+def needs(params: PurgeParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, queue=params.queue)]
+
+
 ACTION = Action(
     name="purge_queue",
     summary="Deletes every message of a queue for good.",
@@ -101,4 +108,5 @@ ACTION = Action(
     blast_radius="Every message of one queue, and what is sent to it within the next 60 s.",
     resource_field="queue",
     resource_kind=ResourceKind.QUEUE,
+    needs=needs,
 )

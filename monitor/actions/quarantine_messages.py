@@ -18,7 +18,18 @@ from typing import Any
 from pydantic import Field
 
 from monitor.actions.sift import PERMISSIONS, Message, Sift, SiftParams, depth, picks, queue_url, selected
-from monitor.plugin import Action, ActionContext, Change, Json, Receipt, ResourceKind, Risk, target_name
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Permission,
+    Receipt,
+    ResourceKind,
+    Risk,
+    need,
+    target_name,
+)
 
 
 class QuarantineParams(SiftParams):
@@ -83,6 +94,12 @@ def _folder(params: QuarantineParams) -> str:
     return "/".join(part for part in (params.prefix.strip("/"), target_name(params.queue)) if part)
 
 
+def needs(params: QuarantineParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    own = [one for one in ACTION.permissions if one.startswith("sqs:")]
+    return [need(*own, queue=params.queue), need("s3:PutObject", object=f"{params.bucket}/{params.prefix}*")]
+
+
 ACTION = Action(
     name="quarantine_messages",
     summary="Moves messages of a queue into S3 objects, losing none.",
@@ -97,4 +114,5 @@ ACTION = Action(
     blast_radius="The picked messages leave the queue; the others are hidden for up to 60 s.",
     resource_field="queue",
     resource_kind=ResourceKind.QUEUE,
+    needs=needs,
 )

@@ -25,10 +25,12 @@ from monitor.plugin import (
     Change,
     Json,
     Params,
+    Permission,
     Reason,
     Receipt,
     ResourceKind,
     Risk,
+    need,
     target_name,
 )
 
@@ -121,6 +123,18 @@ async def _url(queue: str, ctx: ActionContext) -> str:
     return str((await ctx.aws.call("sqs", "GetQueueUrl", QueueName=target_name(queue)))["QueueUrl"])
 
 
+def needs(params: RedriveParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    # Without `to` messages go to the queues that sent them here, and only AWS knows those.
+    source, to = params.queue, params.to
+    own = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ListDeadLetterSourceQueues", "sqs:ReceiveMessage"]
+    own += ["sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
+    if params.max is None and params.where is None and not params.messages:
+        own += ["sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks"]
+    far = ["sqs:SendMessage", "sqs:GetQueueAttributes", *(["sqs:GetQueueUrl"] if to else [])]
+    return [need(*own, queue=source), need(*far, queue=to)]
+
+
 ACTION = Action(
     name="redrive_queue",
     summary="Moves a dead-letter queue's messages back to be processed again.",
@@ -145,4 +159,5 @@ ACTION = Action(
     blast_radius="All messages of one queue are processed again by the consumers of the destination.",
     resource_field="queue",
     resource_kind=ResourceKind.QUEUE,
+    needs=needs,
 )

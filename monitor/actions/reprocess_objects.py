@@ -32,10 +32,12 @@ from monitor.plugin import (
     Gap,
     Json,
     Params,
+    Permission,
     Reason,
     Receipt,
     ResourceKind,
     Risk,
+    need,
 )
 
 #: Keys of processed objects that are held at once.
@@ -179,6 +181,13 @@ async def _send(change: Change, params: ReprocessParams, key: str, row: dict[str
     await call(change.params, event, ctx, repeatable=params.repeatable)
 
 
+def needs(params: ReprocessParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    name = f"{params.function}:{params.qualifier}" if params.qualifier else params.function
+    buckets = [place.bucket for place in (params.source, params.processed) if place is not None]
+    return [need("s3:ListBucket", bucket=buckets), need("lambda:InvokeFunction", function=name)]
+
+
 ACTION = Action(
     name="reprocess_objects",
     summary="Sends a Lambda function the events of objects that it missed.",
@@ -197,4 +206,5 @@ ACTION = Action(
     blast_radius="One invocation per object, at most `most`.",
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    needs=needs,
 )

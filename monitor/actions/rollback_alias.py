@@ -19,7 +19,20 @@ from pydantic import Field, field_validator
 from monitor.actions.alias import MARK, point, read_place
 from monitor.actions.readback import confirmed
 from monitor.actions.set_lambda_concurrency import function_name
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    ResourceKind,
+    Risk,
+    need,
+)
 
 PREVIOUS = "previous"
 
@@ -108,6 +121,11 @@ async def _before(version: str, change: Change, ctx: ActionContext) -> str:
     return str(older[0])
 
 
+def needs(params: RollbackParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, function=params.function)]
+
+
 ACTION = Action(
     name="rollback_alias",
     summary="Points a Lambda alias back to the version before (or a named one), all traffic at once.",
@@ -123,4 +141,5 @@ ACTION = Action(
     blast_radius="One alias: all its callers get the other version at once.",
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    needs=needs,
 )

@@ -17,7 +17,19 @@ from typing import Any
 from pydantic import Field
 
 from monitor.actions.polling import until
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 _MINUTES = 60
 _CALLS = {
@@ -84,6 +96,11 @@ def _rests(status: Json) -> bool:
     return not str(status).endswith("IN_PROGRESS")
 
 
+def needs(params: RollbackStackParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, stack=params.stack)]
+
+
 ACTION = Action(
     name="rollback_stack",
     summary="Cancels, rolls back or goes on rolling back a CloudFormation update, by the stack's state.",
@@ -101,4 +118,5 @@ ACTION = Action(
     ),
     example="rollback_stack: {stack: opendata-pulse-api}",
     blast_radius="Every resource of one stack that the update had changed.",
+    needs=needs,
 )

@@ -15,7 +15,18 @@ from typing import Any
 from pydantic import Field
 
 from monitor.actions.readback import confirmed
-from monitor.plugin import ActionContext, ActionError, Change, Json, Params, Reason, Receipt, target_name
+from monitor.plugin import (
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    need,
+    target_name,
+)
 
 ENABLED = "ENABLED"
 DISABLED = "DISABLED"
@@ -53,6 +64,12 @@ def rule_and_bus(params: RuleParams) -> tuple[str, str]:
         path = params.rule.split(":", 5)[-1].split("/")
         bus = path[1] if len(path) == 3 else bus
     return target_name(params.rule), bus
+
+
+def needs(params: RuleParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    rule, bus = rule_and_bus(params)
+    return [need(*PERMISSIONS, rule=rule if bus == "default" else f"{bus}/{rule}")]
 
 
 def strictest(values: Sequence[Json]) -> Json:

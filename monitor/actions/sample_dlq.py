@@ -29,11 +29,13 @@ from monitor.plugin import (
     Fingerprint,
     Json,
     Params,
+    Permission,
     Reason,
     Receipt,
     ResourceKind,
     Risk,
     fingerprint,
+    need,
     target_name,
 )
 
@@ -210,6 +212,11 @@ async def _url(queue: str, ctx: ActionContext) -> str:
     return str((await ctx.aws.call("sqs", "GetQueueUrl", QueueName=target_name(queue)))["QueueUrl"])
 
 
+def needs(params: SampleParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, queue=params.queue)]
+
+
 ACTION = Action(
     name="sample_dlq",
     summary="Reads a sample of a dead-letter queue without harm and reports the kinds of failures in it.",
@@ -229,4 +236,5 @@ ACTION = Action(
     blast_radius="Up to 50 messages of one queue are hidden for at most 5 seconds; their receive counts rise by one.",
     resource_field="queue",
     resource_kind=ResourceKind.QUEUE,
+    needs=needs,
 )

@@ -18,7 +18,21 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from monitor.actions.readback import confirmed
 from monitor.actions.set_lambda_concurrency import function_name
 from monitor.actions.transition import arrive, depart, steady
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    ResourceKind,
+    Risk,
+    mappings_of,
+    need,
+)
 
 _NAMES = ("maximum_concurrency", "batch_size", "parallelization", "pollers")
 _SETTLE_SECONDS, _POLL_SECONDS = 180.0, 3.0
@@ -198,6 +212,14 @@ def _words(value: Any) -> str:
     return f"{value['minimum']} to {value['maximum']}" if isinstance(value, Mapping) else str(value)
 
 
+def needs(params: ScaleParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    one = ("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping")
+    if params.uuid is not None:
+        return [mappings_of(*one, uuid=params.uuid)]
+    return [need("lambda:ListEventSourceMappings"), mappings_of(*one, function=params.function)]
+
+
 ACTION = Action(
     name="scale_event_source",
     summary="Scales how fast a Lambda function reads its queues and streams.",
@@ -218,4 +240,5 @@ ACTION = Action(
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
     amount_field="maximum_concurrency",
+    needs=needs,
 )

@@ -17,7 +17,20 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from monitor.actions.polling import until
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, Risk, target_name
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+    target_name,
+)
 
 _MINUTES = 90
 
@@ -111,6 +124,12 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any]:
     return dict((await ctx.aws.call("kafka", "DescribeCluster", ClusterArn=change.params["cluster"]))["ClusterInfo"])
 
 
+def needs(params: ScaleKafkaParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    changes = "kafka:UpdateBrokerCount" if params.brokers is not None else "kafka:UpdateBrokerStorage"
+    return [need("kafka:DescribeCluster", changes, cluster=params.cluster)]
+
+
 ACTION = Action(
     name="scale_kafka",
     summary="Grows an MSK cluster by brokers or storage, which can't be taken back.",
@@ -123,4 +142,5 @@ ACTION = Action(
     permissions=("kafka:DescribeCluster", "kafka:UpdateBrokerCount", "kafka:UpdateBrokerStorage"),
     example="scale_kafka: {cluster: 'arn:aws:kafka:us-east-1:123456789012:cluster/events/abc-1', brokers: 6}",
     blast_radius="One MSK cluster and its bill, for good.",
+    needs=needs,
 )

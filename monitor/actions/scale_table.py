@@ -18,7 +18,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from monitor.actions.readback import confirmed
 from monitor.actions.table import ON_DEMAND, active, billing_mode, describe, part, table_name, throughput, units, update
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    ResourceKind,
+    Risk,
+    need,
+)
 
 #: How AWS writes "no ceiling".
 _NO_CEILING = -1
@@ -161,6 +174,11 @@ def _most(numbers: list[Json]) -> Json:
     return max(found) if len(found) == len(numbers) else None
 
 
+def needs(params: TableParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, table=params.table)]
+
+
 ACTION = Action(
     name="scale_table",
     summary="Sets the capacity of a DynamoDB table or index (or the ceiling of one that is on demand).",
@@ -177,4 +195,5 @@ ACTION = Action(
     restrictive=largest,
     resource_field="table",
     resource_kind=ResourceKind.TABLE,
+    needs=needs,
 )

@@ -19,7 +19,20 @@ from pydantic import Field
 
 from monitor.actions.polling import until
 from monitor.actions.readback import shown
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, ProbeError, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    ProbeError,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 _MINUTES = 15
 _MOVING = ("CREATING", "DELETING", "MODIFYING")
@@ -111,6 +124,11 @@ def _value(cache: Mapping[str, Any] | None) -> Json:
     return {"ttl": int(cache["ttl"]), "behavior": str(cache["apiCachingBehavior"]), "size": str(cache["type"])}
 
 
+def needs(params: ApiCacheParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions)]
+
+
 ACTION = Action(
     name="set_api_cache",
     summary="Gives an AppSync API a cache, or changes it.",
@@ -128,4 +146,5 @@ ACTION = Action(
     ),
     example="set_api_cache: {api: abcdefghijklmnopqrstuvwxyz, ttl: 3600, behavior: PER_RESOLVER_CACHING}",
     blast_radius="Every caller of one API gets answers up to `ttl` old; the cache is billed by the hour.",
+    needs=needs,
 )

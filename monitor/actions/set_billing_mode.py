@@ -28,7 +28,18 @@ from monitor.actions.table import (
     units,
     update,
 )
-from monitor.plugin import Action, ActionContext, Change, Json, Params, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Receipt,
+    ResourceKind,
+    Risk,
+    need,
+)
 
 
 class BillingParams(Params):
@@ -127,6 +138,11 @@ def _request(wanted: Mapping[str, Json]) -> dict[str, Any]:
     return request
 
 
+def needs(params: BillingParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, table=params.table)]
+
+
 ACTION = Action(
     name="set_billing_mode",
     summary="Bills a DynamoDB table on demand, or by provisioned units, and back.",
@@ -142,4 +158,5 @@ ACTION = Action(
     blast_radius="One table with its indexes: what it costs, and that it scales by itself or throttles at its units.",
     resource_field="table",
     resource_kind=ResourceKind.TABLE,
+    needs=needs,
 )

@@ -19,9 +19,31 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from monitor.actions.function_settings import Config, Place, Setting, captured, move, place_of, settled, wanted_at
+from monitor.actions.function_settings import (
+    Config,
+    Place,
+    Setting,
+    captured,
+    move,
+    needs_of,
+    place_of,
+    settled,
+    wanted_at,
+)
 from monitor.actions.set_lambda_concurrency import function_name
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    ResourceKind,
+    Risk,
+)
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 #: No secrets, and worth reading.
@@ -167,6 +189,11 @@ def _plain(function: str, name: str, shown: str, known: list[Json]) -> str:
     )
 
 
+def needs(params: EnvironmentParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return needs_of(params.function, params.alias)
+
+
 ACTION = Action(
     name="set_environment",
     summary="Sets environment variables of a Lambda function, for live traffic too, touching no other variable.",
@@ -191,4 +218,5 @@ ACTION = Action(
     blast_radius="One function (or one alias of it): new environments start with the variables, running ones end.",
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    needs=needs,
 )

@@ -16,7 +16,21 @@ from pydantic import Field, model_validator
 
 from monitor.actions.readback import confirmed
 from monitor.actions.set_lambda_concurrency import function_name
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    ResourceKind,
+    Risk,
+    mappings_of,
+    need,
+)
 
 #: States on the way count as what they lead to; Creating and Updating keep what the mapping was.
 _ENABLED = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
@@ -142,6 +156,14 @@ def _differing(states: dict[str, str], change: Change) -> list[str]:
     return sorted(uuid for uuid, state in states.items() if (state in _ENABLED) != enabled)
 
 
+def needs(params: EventSourceParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    one = ("lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping")
+    if params.uuid is not None:
+        return [mappings_of(*one, uuid=params.uuid)]
+    return [need("lambda:ListEventSourceMappings"), mappings_of(*one, function=params.function)]
+
+
 ACTION = Action(
     name="set_event_source",
     summary="Pauses or resumes a Lambda function's event source mappings (queues, streams).",
@@ -163,4 +185,5 @@ ACTION = Action(
     resource_kind=ResourceKind.FUNCTION,
     cuts_of=lambda change: change.params["enabled"] is False,
     backfill="none while the queue's or stream's retention outlasts the window: what waited is read now",
+    needs=needs,
 )

@@ -17,7 +17,19 @@ from typing import Any
 from pydantic import Field
 
 from monitor.actions.readback import confirmed, shown
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 #: What GetJob tells and JobUpdate does not take, or may not take beside the workers.
 _LEFT_OUT = frozenset({"Name", "CreatedOn", "LastModifiedOn", "AllocatedCapacity", "MaxCapacity", "ProfileName"})
@@ -76,6 +88,11 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any]:
     return dict((await ctx.aws.call("glue", "GetJob", JobName=change.params["job"]))["Job"])
 
 
+def needs(params: GlueWorkersParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need("glue:GetJob", "glue:UpdateJob", job=params.job), need("iam:PassRole", role=None)]
+
+
 ACTION = Action(
     name="set_glue_workers",
     summary="Sets how many workers the next runs of a Glue job get.",
@@ -90,4 +107,5 @@ ACTION = Action(
     example="set_glue_workers: {job: dataforge-curate, workers: 20}",
     blast_radius="The next runs of one Glue job, at the price of their workers.",
     amount_field="workers",
+    needs=needs,
 )

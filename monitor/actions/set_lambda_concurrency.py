@@ -21,11 +21,13 @@ from monitor.plugin import (
     Change,
     Json,
     Params,
+    Permission,
     ProbeError,
     Reason,
     Receipt,
     ResourceKind,
     Risk,
+    need,
 )
 
 #: What AWS refuses to let reservations eat into, per account and region.
@@ -115,6 +117,12 @@ async def _check_headroom(live: Json, wanted: Json, ctx: ActionContext) -> None:
         )
 
 
+def needs(params: ConcurrencyParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    own = ("lambda:GetFunctionConcurrency", "lambda:PutFunctionConcurrency", "lambda:DeleteFunctionConcurrency")
+    return [need(*own, function=params.function), need("lambda:GetAccountSettings")]
+
+
 ACTION = Action(
     name="set_lambda_concurrency",
     summary="Sets (or lifts from 'unset') the reserved concurrency of a Lambda function.",
@@ -138,4 +146,5 @@ ACTION = Action(
     amount_field="reserved",
     cuts_of=lambda change: change.wanted == 0,
     backfill="repeat the direct calls that failed; asynchronous ones are retried by AWS for 6 h, queues keep theirs",
+    needs=needs,
 )

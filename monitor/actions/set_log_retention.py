@@ -24,11 +24,13 @@ from monitor.plugin import (
     Change,
     Json,
     Params,
+    Permission,
     ProbeError,
     Reads,
     Reason,
     Receipt,
     Risk,
+    need,
 )
 
 #: What PutRetentionPolicy accepts.
@@ -155,6 +157,19 @@ async def _set(change: Change, wanted: Json, ctx: ActionContext) -> Receipt:
     return Receipt(change=change, applied=live, changed=True)
 
 
+def plan_needs(params: RetentionParams) -> list[Permission]:
+    """For IAM: what finding the groups asks."""
+    found = [need("logs:DescribeLogGroups")] if params.prefix else []
+    return [*found, need("tag:GetResources")] if params.tags else found
+
+
+def needs(params: RetentionParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    own = ("logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy")
+    names = [params.log_group] if params.log_group else [f"{params.prefix or ''}*"]
+    return [*plan_needs(params), need("logs:DescribeLogGroups"), need(*own, log_group=names)]
+
+
 ACTION = Action(
     name="set_log_retention",
     summary="Sets how long chosen log groups keep their events.",
@@ -175,4 +190,6 @@ ACTION = Action(
     example="set_log_retention: {prefix: /aws/lambda/etl-, days: 7}",
     blast_radius="Events older than `days` of at most `max_groups` log groups are deleted for good.",
     restrictive=strictest,
+    needs=needs,
+    plan_needs=plan_needs,
 )

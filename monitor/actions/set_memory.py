@@ -12,9 +12,19 @@ from datetime import datetime
 
 from pydantic import Field
 
-from monitor.actions.function_settings import Place, Setting, captured, move, place_of, wanted_at
+from monitor.actions.function_settings import Place, Setting, captured, move, needs_of, place_of, wanted_at
 from monitor.actions.set_lambda_concurrency import function_name
-from monitor.plugin import Action, ActionContext, Change, Json, Params, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Receipt,
+    ResourceKind,
+    Risk,
+)
 
 _SETTING = Setting(
     read=lambda config: int(config["MemorySize"]),
@@ -68,6 +78,11 @@ async def undo(receipt: Receipt, ctx: ActionContext) -> Receipt:
     return replace(moved, prior=receipt.prior)
 
 
+def needs(params: MemoryParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return needs_of(params.function, params.alias)
+
+
 ACTION = Action(
     name="set_memory",
     summary="Sets the memory of a Lambda function, for live traffic too.",
@@ -88,4 +103,5 @@ ACTION = Action(
     blast_radius="One function (or one alias of it): runs become slower or faster, and may run out of memory.",
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    needs=needs,
 )

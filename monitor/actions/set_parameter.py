@@ -12,7 +12,20 @@ from datetime import datetime
 from pydantic import Field
 
 from monitor.actions.readback import confirmed
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, ProbeError, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    ProbeError,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 
 class ParameterParams(Params):
@@ -74,6 +87,11 @@ async def _set(change: Change, wanted: Json, ctx: ActionContext) -> Receipt:
     return Receipt(change=change, applied=live, changed=True)
 
 
+def needs(params: ParameterParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, parameter=params.name)]
+
+
 ACTION = Action(
     name="set_parameter",
     summary="Sets an SSM parameter that the pipeline reads as a feature flag.",
@@ -86,4 +104,5 @@ ACTION = Action(
     permissions=("ssm:GetParameter", "ssm:PutParameter", "ssm:DeleteParameter"),
     example="set_parameter: {name: /jaunt/connectors/google, value: mock}",
     blast_radius="Whatever reads that parameter, when it next reads it.",
+    needs=needs,
 )

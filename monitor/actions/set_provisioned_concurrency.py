@@ -17,7 +17,20 @@ from pydantic import Field, field_validator
 
 from monitor.actions.readback import shown
 from monitor.actions.set_lambda_concurrency import function_name
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, Reason, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    ResourceKind,
+    Risk,
+    need,
+)
 
 _READY_SECONDS, _POLL_SECONDS = 600.0, 5.0
 
@@ -119,6 +132,15 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any] | None:
     return None
 
 
+def needs(params: ProvisionedParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    own = ("lambda:PutProvisionedConcurrencyConfig", "lambda:DeleteProvisionedConcurrencyConfig")
+    return [
+        need("lambda:ListProvisionedConcurrencyConfigs", function=params.function),
+        need(*own, function=f"{params.function}:{params.qualifier}"),
+    ]
+
+
 ACTION = Action(
     name="set_provisioned_concurrency",
     summary="Keeps environments of a Lambda alias warm; undo deletes what was not there.",
@@ -139,4 +161,5 @@ ACTION = Action(
     amount_field="amount",
     resource_field="function",
     resource_kind=ResourceKind.FUNCTION,
+    needs=needs,
 )

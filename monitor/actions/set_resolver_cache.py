@@ -18,7 +18,17 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from monitor.actions.readback import confirmed, shown
-from monitor.plugin import Action, ActionContext, Change, Json, Params, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Receipt,
+    Risk,
+    need,
+)
 
 #: What UpdateResolver takes besides names and caching; GetResolver's other fields are AWS's own.
 _KEPT = (
@@ -99,6 +109,11 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any]:
     return dict((await ctx.aws.call("appsync", "GetResolver", **_named(change)))["resolver"])
 
 
+def needs(params: ResolverCacheParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions)]
+
+
 ACTION = Action(
     name="set_resolver_cache",
     summary="Has AppSync cache the answers of one resolver.",
@@ -111,4 +126,5 @@ ACTION = Action(
     permissions=("appsync:GetResolver", "appsync:UpdateResolver"),
     example="set_resolver_cache: {api: abcdefgh, field: readings, ttl: 1800, keys: [$context.arguments.suburb]}",
     blast_radius="Callers of one field get shared answers up to `ttl` old.",
+    needs=needs,
 )

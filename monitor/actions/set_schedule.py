@@ -16,7 +16,18 @@ from typing import Any, Literal
 from pydantic import Field
 
 from monitor.actions.readback import confirmed
-from monitor.plugin import Action, ActionContext, Change, Json, Params, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Receipt,
+    Risk,
+    need,
+    target_name,
+)
 
 DISABLED = "DISABLED"
 #: What GetSchedule tells that UpdateSchedule does not take.
@@ -86,6 +97,15 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any]:
     )
 
 
+def needs(params: ScheduleParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    group, name = params.group, target_name(params.schedule)
+    return [
+        need("scheduler:GetSchedule", "scheduler:UpdateSchedule", schedule=f"{group}/{name}"),
+        need("iam:PassRole", role=None),
+    ]
+
+
 ACTION = Action(
     name="set_schedule",
     summary="Pauses or resumes a schedule of the EventBridge Scheduler.",
@@ -102,4 +122,5 @@ ACTION = Action(
     restrictive=strictest,
     cuts_of=lambda change: change.params["state"] == DISABLED,
     backfill="start the schedule's target once for each of its times in this window, oldest first",
+    needs=needs,
 )

@@ -20,7 +20,17 @@ from pydantic import Field
 
 from monitor.actions.polling import until
 from monitor.actions.readback import confirmed
-from monitor.plugin import Action, ActionContext, Change, Json, Params, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Receipt,
+    Risk,
+    need,
+)
 
 #: All methods of all resources.
 _EVERY = "*/*"
@@ -127,6 +137,11 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any]:
     )
 
 
+def needs(params: StageCacheParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, rest_api=f"/{params.api}/stages/{params.stage}")]
+
+
 ACTION = Action(
     name="set_stage_cache",
     summary="Switches the cache of an API Gateway stage on, for all its methods.",
@@ -140,4 +155,5 @@ ACTION = Action(
     permissions=("apigateway:GET", "apigateway:PATCH"),
     example="set_stage_cache: {api: a1b2c3d4e5, stage: prod, ttl: 60}",
     blast_radius="All GET methods of one stage give answers up to `ttl` old; the cache is billed by the hour.",
+    needs=needs,
 )

@@ -19,7 +19,20 @@ from pydantic import Field
 
 from monitor.actions.polling import until
 from monitor.actions.stop_glue_runs import runs_of
-from monitor.plugin import Action, ActionContext, ActionError, Change, Duration, Json, Params, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Duration,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 TOKEN = "--tripswitch-run"  # noqa: S105 (an argument's name)
 _ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT", "ERROR", "EXPIRED"})
@@ -93,6 +106,11 @@ async def _ended(params: StartRunParams, identity: str, ctx: ActionContext) -> s
     return last
 
 
+def needs(params: StartRunParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, job=params.job)]
+
+
 ACTION = Action(
     name="start_glue_run",
     summary="Starts one run of a Glue job, never twice for one trip.",
@@ -105,4 +123,5 @@ ACTION = Action(
     permissions=("glue:GetJobRuns", "glue:GetJobRun", "glue:StartJobRun"),
     example="start_glue_run: {job: dataforge-curate, arguments: {--day: '2026-03-01'}, wait: 1h}",
     blast_radius="One run of one Glue job, at its price.",
+    needs=needs,
 )

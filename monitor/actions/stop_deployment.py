@@ -15,7 +15,17 @@ from typing import Any
 from pydantic import Field
 
 from monitor.actions.polling import until
-from monitor.plugin import Action, ActionContext, Change, Json, Params, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Params,
+    Permission,
+    Receipt,
+    Risk,
+    need,
+)
 
 _GOING = ["Created", "Queued", "InProgress", "Baking", "Ready"]
 _ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
@@ -90,6 +100,15 @@ def _listed(value: Json) -> list[Json]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
+def needs(params: StopDeploymentParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    group = f"{params.application}/{params.group}"
+    return [
+        need("codedeploy:ListDeployments", "codedeploy:GetDeployment", deployment_group=group),
+        need("codedeploy:StopDeployment"),
+    ]
+
+
 ACTION = Action(
     name="stop_deployment",
     summary="Stops CodeDeploy deployments under way and has them rolled back.",
@@ -102,4 +121,5 @@ ACTION = Action(
     permissions=("codedeploy:ListDeployments", "codedeploy:GetDeployment", "codedeploy:StopDeployment"),
     example="stop_deployment: {application: dataforge-api, group: prod}",
     blast_radius="The instances of one deployment group go back to the revision before.",
+    needs=needs,
 )

@@ -14,7 +14,18 @@ from datetime import datetime
 
 from monitor.actions.drain import SETTLE, Drain, StopParams, window_of
 from monitor.actions.executions import running, standard_machines
-from monitor.plugin import Action, ActionContext, Change, Json, Receipt, ResourceKind, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    Change,
+    Json,
+    Permission,
+    Receipt,
+    ResourceKind,
+    Risk,
+    discovery,
+    need,
+)
 
 _NAMED = 5
 
@@ -69,6 +80,16 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
     return Receipt(change=change, changed=drain.stopped > 0, detail=detail, data=data)
 
 
+def needs(params: StopParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    machines = params.state_machines
+    found = [*discovery(ResourceKind.STATE_MACHINE, machines), need("states:StopExecution", execution=machines)]
+    found.append(need("states:DescribeStateMachine", "states:ListExecutions", machine=machines))
+    if params.rerun:
+        found.append(need("states:StartExecution", machine=machines))
+    return [*found, need("states:DescribeExecution", execution=machines)]
+
+
 ACTION = Action(
     name="stop_executions",
     summary="Stops running Step Functions executions at the pace AWS allows, until none is left.",
@@ -91,4 +112,5 @@ ACTION = Action(
     resource_field="state_machines",
     resource_kind=ResourceKind.STATE_MACHINE,
     takes_many=True,
+    needs=needs,
 )

@@ -17,7 +17,20 @@ from typing import Any
 from pydantic import Field
 
 from monitor.actions.polling import until
-from monitor.plugin import Action, ActionContext, ActionError, Change, Duration, Json, Params, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Duration,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 GOING = frozenset({"STARTING", "RUNNING", "WAITING"})
 _BATCH = 25
@@ -105,6 +118,11 @@ def _listed(value: Json) -> list[Json]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
+def needs(params: StopRunsParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, job=params.job)]
+
+
 ACTION = Action(
     name="stop_glue_runs",
     summary="Stops runs of a Glue job and waits until they have ended.",
@@ -117,4 +135,5 @@ ACTION = Action(
     permissions=("glue:GetJobRuns", "glue:BatchStopJobRun"),
     example="stop_glue_runs: {job: dataforge-curate, older_than: 2h}",
     blast_radius="The chosen runs of one Glue job end where they are.",
+    needs=needs,
 )

@@ -20,7 +20,20 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from monitor.actions.readback import confirmed
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, ProbeError, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    ProbeError,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 _MOST_RULES = 1000
 
@@ -117,6 +130,11 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any]:
         raise
 
 
+def needs(params: TierParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, bucket=params.bucket)]
+
+
 ACTION = Action(
     name="tier_bucket",
     summary="Adds a lifecycle rule that moves a bucket's objects to a cheaper storage class.",
@@ -130,4 +148,5 @@ ACTION = Action(
     permissions=("s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
     example="tier_bucket: {bucket: etl-processed, prefix: archive/, days: 30, storage_class: STANDARD_IA}",
     blast_radius="Objects under one prefix of one bucket change their storage class, each at a price.",
+    needs=needs,
 )

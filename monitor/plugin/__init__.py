@@ -19,6 +19,7 @@ from monitor.plugin.action import Action, ActionContext, Registry, TripInfo
 from monitor.plugin.check import Check, Signal
 from monitor.plugin.errors import ActionError, Held, ProbeError
 from monitor.plugin.params import Duration, Params, ResourceKind, Selector, is_glob, target_name
+from monitor.plugin.permissions import Permission, discovery, mappings_of, need, qualified
 from monitor.plugin.reading import (
     MetricQuery,
     MetricSeries,
@@ -55,6 +56,7 @@ __all__ = [
     "OperationUse",
     "OperationValidator",
     "Params",
+    "Permission",
     "Price",
     "ProbeContext",
     "ProbeError",
@@ -73,10 +75,14 @@ __all__ = [
     "Writes",
     "could_match",
     "denials_in",
+    "discovery",
     "fingerprint",
     "gaps_in",
     "is_glob",
     "loops_in",
+    "mappings_of",
+    "need",
+    "qualified",
     "spelled_gaps",
     "statement",
     "target_name",

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from monitor.core.model import Missing, Observation
 from monitor.core.spec import SignalSpec
 from monitor.plugin.params import Params, ResourceKind, Selector, target_name
+from monitor.plugin.permissions import Permission
 from monitor.plugin.reading import OperationUse, ProbeContext
 
 P = TypeVar("P", bound=Params)
@@ -35,7 +36,8 @@ class Signal:
 class Check(Generic[P]):
     """A kind: data and one function.
 
-    `permissions` are the IAM actions its probe needs. `targets(params)` names the targets known from config (empty
+    `permissions` are all IAM actions its probe may need, `needs(params)` those of one configuration and on which
+    resources (without it: all of them, on any). `targets(params)` names the targets known from config (empty
     when discovered); `cost` says in words what one run costs.
     """
 
@@ -54,6 +56,7 @@ class Check(Generic[P]):
     operations: Callable[[P], Sequence[OperationUse]] | None = None
     #: True where the targets are found in what is read (groups of log lines): one that is not seen again is gone.
     roaming: Callable[[P], bool] | None = None
+    needs: Callable[[P], Sequence[Permission]] | None = None
 
     def discovers(self, params: P) -> bool:
         """True if the targets are known only once AWS was asked: by a glob or tag, or because they roam."""
