@@ -67,8 +67,9 @@ format: $(VENV)/.dev ## Put the code in shape
 bench: $(VENV)/.dev ## Run the benchmarks (minutes)
 	@$(BIN)/python -m bench
 
-reference: $(VENV)/.dev ## Write docs/reference and the JSON Schema from the code
+reference: $(VENV)/.dev ## Write docs/reference, the JSON Schema and the chart's copies from the code
 	@PYTHONPATH=. $(BIN)/python tools/reference.py
+	@PYTHONPATH=. $(BIN)/python tools/chart.py
 
 lock: $(VENV)/.dev ## Pin the dependencies anew, with hashes
 	@$(BIN)/python tools/lock.py
