@@ -82,7 +82,8 @@ PIPELINES = Dashboard(
                   names=STATES, width=24, height=9),
             Panel("Not closed, and for how long", "table", (Query(
                 f'(tripswitch_breaker_state{{{_IN},state!="closed"}} == 1)'
-                " * on (job, instance, pipeline, breaker, mode) group_left () (time() - tripswitch_breaker_since_timestamp_seconds)", sparse=True),), unit="s"),
+                " * on (job, instance, pipeline, breaker, mode) group_left ()"
+                " (time() - tripswitch_breaker_since_timestamp_seconds)", sparse=True),), unit="s"),
             Panel("Held steps and the gate that holds them", "table",
                   (Query(f"tripswitch_steps_held{{{_IN}}}", sparse=True),)),
             course("Trips", Query(
