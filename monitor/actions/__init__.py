@@ -1,7 +1,7 @@
 """What tripswitch can do to AWS: one module per action, each with an `ACTION`; this list is all the product knows.
 
 Beside them stand what several share (`readback`, `polling`, `crew`, `rule_state`) or what an action is made of
-(`drain`, `executions`, `reruns`; `move_task`, `hand_redrive`, `sift`, `resend`; `call_params`; `alias`,
+(`drain`, `executions`, `reruns`; `move_task`, `hand_redrive`, `sift`, `resend`; `call_params`; `postgres`; `alias`,
 `function_settings`, `transition`; `table`; `once`, `windows`). Gates, claims, journal and retries are the engine's:
 nothing here asks whether it may run.
 """
@@ -14,6 +14,7 @@ from monitor.actions import (
     backfill,
     backup_table,
     canary,
+    create_index,
     cut_sources,
     delete_messages,
     disable_rule,
@@ -22,10 +23,12 @@ from monitor.actions import (
     invoke,
     notify,
     purge_queue,
+    put_object,
     put_policy,
     quarantine_messages,
     redrive_queue,
     reprocess_objects,
+    request_quota,
     rollback_alias,
     rollback_stack,
     sample_dlq,
@@ -35,6 +38,7 @@ from monitor.actions import (
     set_api_cache,
     set_billing_mode,
     set_environment,
+    set_error_page,
     set_event_source,
     set_glue_workers,
     set_lambda_concurrency,
@@ -50,6 +54,7 @@ from monitor.actions import (
     stop_executions,
     stop_glue_runs,
     tier_bucket,
+    vacuum_table,
 )
 from monitor.plugin import Action
 
@@ -95,6 +100,11 @@ ACTIONS: tuple[Action[Any], ...] = (
     export_evidence.ACTION,
     set_log_retention.ACTION,
     tier_bucket.ACTION,
+    put_object.ACTION,
+    set_error_page.ACTION,
+    request_quota.ACTION,
+    create_index.ACTION,
+    vacuum_table.ACTION,
     notify.ACTION,
     aws_call.ACTION,
 )

@@ -26,7 +26,7 @@ from monitor.core.model import Json
 from monitor.core.spec import AwsSpec
 from monitor.engine.clock import SystemClock
 from monitor.engine.supervisor import Supervisor
-from monitor.plugin import Action, ActionContext, Held, Receipt, TripInfo, Writes
+from monitor.plugin import Action, ActionContext, ActionError, Held, Reason, Receipt, TripInfo, Writes
 from monitor.settings import Settings, kill_file_says_off
 from monitor.telemetry import Instruments
 
@@ -91,6 +91,17 @@ class HandContext:
     async def progress(self, done: int, remaining: int | None, eta: timedelta | None = None, note: str = "") -> None:
         """For the command's own display."""
         self.told(done, remaining)
+
+    async def healthy(self) -> Sequence[Json]:
+        """Nobody looked."""
+        return ()
+
+    async def secret(self, reference: str) -> str:
+        """No command needs one."""
+        raise ActionError(Reason.INVALID, "no secrets can be resolved here")
+
+    async def permit(self, service: str, operation: str, seconds: float) -> None:
+        """A person asked for it; only AWS is written to here."""
 
     async def notify(self, urls: Sequence[str], title: str, body: str) -> list[str]:
         """There is nobody to tell but the person at the terminal."""

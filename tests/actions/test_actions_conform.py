@@ -15,7 +15,7 @@ NAMES = [
     "reprocess_objects", "canary",
     "set_api_cache", "set_resolver_cache", "set_stage_cache", "stop_glue_runs", "start_glue_run", "set_glue_workers",
     "scale_kafka", "stop_deployment", "rollback_stack", "export_evidence", "set_log_retention", "tier_bucket",
-    "notify", "aws_call",
+    "put_object", "set_error_page", "request_quota", "create_index", "vacuum_table", "notify", "aws_call",
 ]  # fmt: skip
 
 

@@ -15,7 +15,12 @@ import botocore.session
 from botocore.exceptions import UnknownServiceError
 
 #: Signing names that differ from the client's name.
-_CLIENT_NAMES = {"states": "stepfunctions", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
+_CLIENT_NAMES = {
+    "states": "stepfunctions",
+    "monitoring": "cloudwatch",
+    "tagging": "resourcegroupstaggingapi",
+    "access-analyzer": "accessanalyzer",
+}
 _REST = ("rest-json", "rest-xml")
 _SCOPE = re.compile(r"Credential=([^/\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 
@@ -45,6 +50,8 @@ class Call:
     body: bytes
     #: Of an Invoke: `Event`, `RequestResponse`, `DryRun` (a header).
     invocation: str = ""
+    #: The If-Match header.
+    if_match: str = ""
 
     @property
     def name(self) -> str:
@@ -106,7 +113,10 @@ def read_call(environ: Mapping[str, Any], body: bytes) -> Call:
         operation, protocol = dict(parse_qsl(body.decode(errors="replace"))).get("Action", ""), "query"
     account = _account(key)
     invocation = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "")
-    return Call(service, operation or method, target, method, path, query, account, region, protocol, body, invocation)
+    return Call(
+        service, operation or method, target, method, path, query, account, region, protocol, body, invocation,
+        environ.get("HTTP_IF_MATCH", ""),
+    )  # fmt: skip
 
 
 def _account(access_key: str) -> str:

@@ -17,10 +17,12 @@ from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 
 from monitor.demo.emulator import (
+    accessanalyzer,
     cloudtrail,
     cloudwatch,
     cost,
     glue,
+    health,
     kafka,
     s3,
     servicequotas,
@@ -69,6 +71,13 @@ class Control:
             "POST cost": self._cost,
             "POST budgets": self._budget,
             "POST service-quotas": lambda body: {"count": servicequotas.set_quotas(*_where(body), body["quotas"])},
+            "POST health": lambda body: {
+                "count": health.set_events(self._emulator, _where(body)[0], body.get("events"))
+            },
+            "POST analyzer": lambda body: {
+                "count": accessanalyzer.set_findings(self._emulator, *_where(body), body["findings"])
+            },
+            "POST quota-requests": lambda body: {"count": servicequotas.decide(*_where(body), body["status"])},
             "POST canaries": self._canary,
             "POST stacks": self._stack,
             "POST glue/finish": lambda body: {

@@ -11,10 +11,12 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from monitor.demo.emulator import (
+    accessanalyzer,
     alarms,
     apigateway,
     appsync,
     autoscaling,
+    cloudfront,
     cloudtrail,
     cloudwatch,
     codedeploy,
@@ -23,6 +25,7 @@ from monitor.demo.emulator import (
     dynamodb,
     events,
     glue,
+    health,
     kafka,
     lambda_,
     logs,
@@ -73,6 +76,9 @@ class Door:
             logs,
             cloudtrail,
             s3,
+            cloudfront,
+            health,
+            accessanalyzer,
         ):
             emulator.answerers.update(module.install(emulator))
 

@@ -6,7 +6,7 @@ import fnmatch
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,10 @@ class Settings:
     invocations: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: Glue job runs by (account, region, job), oldest first.
     job_runs: dict[tuple[str, str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    #: AWS Health's events by account; an account without an entry has no support plan.
+    health: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    #: Access Analyzer's findings by (account, region); without an entry there is no analyzer.
+    analyzers: dict[tuple[str, str], list[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
