@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 from cutting import cut, pace
 from emulated import Emulated
+from played import told_by
 from scene import Scene, Stage
 from scene_clock import SceneClock
 from traffic import Wire
@@ -33,7 +34,9 @@ def emulator() -> Iterator[Child]:
 
 
 @pytest.fixture
-async def stage(emulator: Child, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Awaitable[Scene]]]:
+async def stage(
+    emulator: Child, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> AsyncIterator[Callable[..., Awaitable[Scene]]]:
     """`await stage("etl", breakers=["s3-event-loop"])`: a scene with the clocks at `at`, whose engine has not begun."""
     async with AsyncExitStack() as stack:
         side = await stack.enter_async_context(Side(emulator.url))
@@ -41,6 +44,7 @@ async def stage(emulator: Child, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             monkeypatch.setenv(name, value)
         wire = Wire()
         wire.tap(monkeypatch)
+        scenes: list[tuple[str, Scene]] = []
 
         async def make(
             pipeline: str,
@@ -58,7 +62,11 @@ async def stage(emulator: Child, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
             clock = SceneClock(at)
             emulated = Emulated(emulator.url, side, clock)
             wire.before = emulated.sync
-            return Scene(Stage(emulated, wire, loaded, environ, clock, step or pace(loaded)), stack)
+            scene = Scene(Stage(emulated, wire, loaded, environ, clock, step or pace(loaded)), stack)
+            scenes.append((pipeline, scene))
+            return scene
 
         yield make
+        for pipeline, scene in scenes:
+            record_property(f"played {pipeline}", told_by(scene.log))
         await side.post("reset")
