@@ -27,7 +27,8 @@ TRIPS = (
     "{{pipeline}}/{{breaker}} tripped ({{mode}})",
     RED,
 )
-JOB = Variable("job", "job", "tripswitch_build_info")
+#: Closed: `process_*` and `scrape_*` exist for every job there is.
+JOB = Variable("job", "job", "tripswitch_build_info", closed=True)
 PIPELINE = Variable("pipeline", "pipeline", f"tripswitch_check_interval_seconds{{{_JOB}}}")
 
 
@@ -125,7 +126,7 @@ DAEMON = Dashboard(
     description="Does it run, is it on time, and what does it take?",
     variables=(
         JOB,
-        Variable("instance", "instance", f"tripswitch_build_info{{{_JOB}}}"),
+        Variable("instance", "instance", f"tripswitch_build_info{{{_JOB}}}", closed=True),
         Variable("pipeline", "pipeline", f"tripswitch_check_interval_seconds{{{_ON}}}"),
     ),
     marks=(TRIPS,),

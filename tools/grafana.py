@@ -70,6 +70,8 @@ class Variable:
     name: str
     label: str
     metric: str
+    #: "All" is the values there are; otherwise it is anything, which is shorter and includes what has no such label.
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ def _source() -> Json:
 
 def _variable(one: Variable) -> Json:
     query = f"label_values({one.metric}, {one.label})"
-    return {
+    made: Json = {
         "name": one.name,
         "type": "query",
         "datasource": SOURCE,
@@ -140,9 +142,9 @@ def _variable(one: Variable) -> Json:
         "sort": 1,
         "multi": True,
         "includeAll": True,
-        "allValue": ".*",
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
     }
+    return made if one.closed else made | {"allValue": ".*"}
 
 
 def _mark(name: str, expr: str, title: str, color: str) -> Json:
