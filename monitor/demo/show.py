@@ -122,12 +122,9 @@ class Play:
 
     async def _or_stop(self, work: Any) -> None:
         """Await `work`, or give it up when told to stop."""
-        task, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self.stop.wait())
-        try:
+        async with asyncio.TaskGroup() as group:
+            task, stopping = group.create_task(work), group.create_task(self.stop.wait())
             await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                task.result()
-        finally:
             task.cancel()
             stopping.cancel()
 
