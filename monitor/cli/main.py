@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from monitor import __version__
-from monitor.cli import breakers, check, daemon, demo, dlq, explain, files, incidents, silences, status
+from monitor.cli import (
+    breakers,
+    check,
+    daemon,
+    demo,
+    dlq,
+    explain,
+    files,
+    iam_policy,
+    incidents,
+    init,
+    silences,
+    status,
+)
 
 
 def _group(text: str) -> typer.Typer:
@@ -51,9 +64,11 @@ def _files(app: typer.Typer) -> None:
     app.command("run", rich_help_panel="Daemon")(daemon.run)
     app.command("demo", rich_help_panel="Daemon")(demo.demo)
     panel = "Pipeline files"
+    app.command("init", rich_help_panel=panel)(init.init)
     app.command("validate", rich_help_panel=panel)(files.validate)
     app.command("check", rich_help_panel=panel)(check.check)
     app.command("explain", rich_help_panel=panel)(explain.explain)
+    app.command("iam-policy", rich_help_panel=panel)(iam_policy.iam_policy)
     app.command("schema", rich_help_panel=panel)(files.schema)
     config = _group("The configuration as it is understood.")
     config.command("show")(files.show_config)
