@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from monitor.core import maintenance, silence, storm
+from monitor.core.condition import checks_of
 from monitor.core.ports import Lease
 from monitor.core.silence import Silence
-from monitor.core.spec import MaintenanceSpec, Pipeline
+from monitor.core.spec import Pipeline
 from monitor.core.storm import Storm, Wish
 from monitor.engine.killswitch import KillSwitch
 from monitor.engine.ownership import Ownership
@@ -56,16 +57,18 @@ class Surroundings:
         spec = self.pipelines.get(pipeline)
         for window in spec.maintenance if spec else ():
             end = maintenance.active(window, now)
-            if end is not None and _covers(window, pipeline, breaker):
+            if end is not None and any(
+                silence.matches(window.matchers, labels) for labels in self._labels(pipeline, breaker)
+            ):
                 return f"maintenance {window.name} until {end:%H:%M} UTC"
         return None
 
     def silence(self, pipeline: str, breaker: str, now: datetime) -> str | None:
         """A silence with `--hold-actions`."""
-        labels = {"pipeline": pipeline, "breaker": breaker}
-        for found in silence.matching(self.silences.values(), labels, now):
-            if found.hold_actions:
-                return f"silence {found.id} by {found.by} holds actions until {found.until:%H:%M} UTC"
+        for labels in self._labels(pipeline, breaker):
+            for found in silence.matching(self.silences.values(), labels, now):
+                if found.hold_actions:
+                    return f"silence {found.id} by {found.by} holds actions until {found.until:%H:%M} UTC"
         return None
 
     def muted(self, labels: Mapping[str, str], now: datetime) -> bool:
@@ -90,6 +93,16 @@ class Surroundings:
         self.places[pipeline] = (account, region)
         self.storms = storm.record(self.storms, Wish(now, pipeline, (account, region)))
 
+    def _labels(self, pipeline: str, breaker: str) -> list[dict[str, str]]:
+        """What matchers may name a breaker by: itself, and each check it watches."""
+        labels = {"pipeline": pipeline, "breaker": breaker}
+        loaded = self.pipelines.get(pipeline)
+        spec = loaded.breakers.get(breaker) if loaded else None
+        if spec is None:
+            return [labels]
+        labels["severity"] = spec.severity.value
+        return [{**labels, "check": check} for check in sorted(checks_of(spec.condition))]
+
     def _in(self, account: str, region: str) -> Storm:
         wishes = tuple(wish for wish in self.storms.wishes if wish.place == (account, region))
         return Storm(wishes, self.storms.lifted_until, self.storms.lifted_by)
@@ -101,10 +114,3 @@ class Surroundings:
             if place is not None:
                 counts[place] = counts.get(place, 0) + 1
         return counts
-
-
-def _covers(window: MaintenanceSpec, pipeline: str, breaker: str) -> bool:
-    matchers = {k: v for k, v in window.matchers.items() if k != "check"}
-    if not matchers:
-        return "check" not in window.matchers
-    return silence.matches(matchers, {"pipeline": pipeline, "breaker": breaker})

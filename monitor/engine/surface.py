@@ -14,6 +14,7 @@ from monitor.core.silence import Silence
 from monitor.core.view import BreakerView, CheckView, IncidentView, Outcome, SilenceView, StatusView
 from monitor.engine.control import Control
 from monitor.engine.engine import Engine
+from monitor.engine.sketches import Sketches
 from monitor.engine.views import breaker_view
 from monitor.plugin import Registry
 
@@ -30,7 +31,7 @@ class EngineSurface:
         self._engine = engine
         self._store = store
         self._clock = clock
-        self._registry = registry
+        self._sketches = Sketches(registry)
         self._reload = reload
 
     # --- reads --------------------------------------------------------------------------------------------------
@@ -69,7 +70,9 @@ class EngineSurface:
     def breakers(self) -> list[BreakerView]:
         """Every breaker, orphaned ones included."""
         now = self._clock.now()
-        return [breaker_view(worker, self._registry, now) for _, worker in sorted(self._engine.workers.items())]
+        workers = self._engine.workers
+        self._sketches.keep(workers)
+        return [breaker_view(worker, self._sketches, now) for _, worker in sorted(workers.items())]
 
     def incidents(self) -> list[IncidentView]:
         """Open ones first."""
@@ -118,6 +121,8 @@ class EngineSurface:
         self, matchers: Mapping[str, str], seconds: float, by: str, comment: str, *, hold_actions: bool = False
     ) -> Outcome:
         """Mute notices (and hold actions, if asked) for `seconds`."""
+        if hold_actions and "target" in matchers:
+            return Outcome(False, "actions are held for whole breakers: match pipeline, breaker, check or severity")
         now = self._clock.now()
         name = f"s{now:%m%d%H%M%S}-{plan_hash(now.isoformat(), dict(matchers), by)[:4]}"
         try:
