@@ -7,7 +7,8 @@ from monitor.plugin import Risk
 from monitor.testing import assert_action_conforms
 
 NAMES = [
-    "disable_rule", "enable_rule", "cut_sources", "stop_executions", "set_lambda_concurrency", "set_event_source",
+    "disable_rule", "enable_rule", "cut_sources", "stop_executions", "redrive_executions",
+    "restart_executions", "set_lambda_concurrency", "set_event_source",
     "redrive_queue", "sample_dlq", "quarantine_messages", "delete_messages", "purge_queue", "set_parameter",
     "put_policy",
     "set_schedule", "rollback_alias", "set_environment", "set_memory", "set_provisioned_concurrency",

@@ -2,7 +2,9 @@
 
 Sources: API_ListExecutions (a token is good for 24 hours whatever the executions do meanwhile; newest first;
 STANDARD only), API_StopExecution (error and cause are kept; stopping an ended execution changes nothing; not for
-EXPRESS), API_GetExecutionHistory (`maxResults`, `reverseOrder`, `nextToken`), API_DescribeExecution.
+EXPRESS), API_GetExecutionHistory (`maxResults`, `reverseOrder`, `nextToken`), API_DescribeExecution,
+API_RedriveExecution (STANDARD, not SUCCEEDED, ended at most 14 days ago; the history is appended to; a client token
+that was used in the last 15 minutes is the same request).
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from moto.stepfunctions.models import Execution, StateMachine, StepFunctionBacke
 from monitor.demo.emulator.calls import Call, Reply, answer, refuse
 from monitor.demo.emulator.state import Answerer, Emulator, patch
 
+#: How long after its end an execution can be redriven, and how long a client token is remembered.
+REDRIVABLE, TOKEN = timedelta(days=14), timedelta(minutes=15)
 ENDINGS = {
     "SUCCEEDED": "ExecutionSucceeded",
     "FAILED": "ExecutionFailed",
@@ -34,6 +38,7 @@ def install(emulator: Emulator) -> Mapping[str, Answerer]:
         "stepfunctions:StopExecution": stop_execution,
         "stepfunctions:DescribeExecution": describe_execution,
         "stepfunctions:GetExecutionHistory": get_history,
+        "stepfunctions:RedriveExecution": redrive_execution,
     }
 
 
@@ -82,6 +87,9 @@ def age(executions: Iterable[Execution], seconds: float) -> int:
         _set_states(execution, [(name, at - shift) for name, at in states])
         if execution.stop_date is not None:
             execution.stop_date -= shift
+        for before in _redrives(execution):
+            before["ended"] -= shift
+            before["at"] -= shift
         moved += 1
     return moved
 
@@ -168,13 +176,49 @@ def describe_execution(call: Call) -> Reply | None:
         **_row(machine, execution),
         "input": execution.execution_input,
         "inputDetails": {"included": True},
-        "redriveCount": 0,
-        "redriveStatus": "REDRIVABLE" if execution.status in ("FAILED", "TIMED_OUT", "ABORTED") else "NOT_REDRIVABLE",
+        "redriveStatus": "NOT_REDRIVABLE" if _why_not(execution) else "REDRIVABLE",
+        "redriveStatusReason": _why_not(execution),
         "output": execution.output,
         "error": execution.error,
         "cause": execution.cause,
     }
     return answer(call, {key: value for key, value in reply.items() if value is not None})
+
+
+def redrive_execution(call: Call) -> Reply | None:
+    """RedriveExecution: runs again from where it failed."""
+    asked = call.json()
+    found = _find(call, asked.get("executionArn", ""))
+    if isinstance(found, Reply):
+        return found
+    _, execution = found
+    token, now = asked.get("clientToken"), _now()
+    for before in _redrives(execution)[-10:]:
+        if token is not None and before["token"] == token and now - before["at"] < TOKEN:
+            return answer(call, {"redriveDate": _epoch(before["at"])})
+    if (why := _why_not(execution)) is not None:
+        return refuse(call, "ExecutionNotRedrivable", f"Execution cannot be redriven: {why}")
+    was = {"status": execution.status, "error": execution.error, "cause": execution.cause}
+    before = {**was, "ended": execution.stop_date, "at": now, "token": token}
+    setattr(execution, "emulated_redrives", [*_redrives(execution), before])  # noqa: B010 - moto's class, our mark
+    execution.status, execution.stop_date = "RUNNING", None
+    execution.error = execution.cause = execution.output = None
+    return answer(call, {"redriveDate": _epoch(now)})
+
+
+def _redrives(execution: Any) -> list[dict[str, Any]]:
+    """Each with how it had ended, when, and when it was redriven."""
+    redrives: list[dict[str, Any]] = getattr(execution, "emulated_redrives", [])
+    return redrives
+
+
+def _why_not(execution: Any) -> str | None:
+    """Why it can't be redriven, as AWS words it."""
+    if execution.status in ("RUNNING", "SUCCEEDED"):
+        return f"Execution is {execution.status} and cannot be redriven"
+    if execution.stop_date is not None and _now() - execution.stop_date > REDRIVABLE:
+        return "Execution redrivable period exceeded"
+    return None
 
 
 def get_history(call: Call) -> Reply | None:
@@ -208,13 +252,24 @@ def history(machine: StateMachine, execution: Execution) -> list[dict[str, Any]]
     def add(at: datetime, kind: str, details: dict[str, Any]) -> None:
         events.append(_event(len(events) + 1, at, kind, details))
 
-    states = _states(execution)
+    states, redrives = _states(execution), list(_redrives(execution))
+
+    def redriven(until: datetime | None) -> None:
+        while redrives and (until is None or redrives[0]["at"] <= until):
+            before = redrives.pop(0)
+            failed = {"error": before["error"], "cause": before["cause"]}
+            add(before["ended"], ENDINGS[before["status"]], {key: text for key, text in failed.items() if text})
+            count = len(_redrives(execution)) - len(redrives)
+            add(before["at"], "ExecutionRedriven", {"redriveCount": count})
+
     for index, (name, at) in enumerate(states):
+        redriven(at)
         kind = kinds.get(name, "Task")
         if index:
             before = states[index - 1][0]
             add(at, f"{kinds.get(before, 'Task')}StateExited", {"name": before, "output": "{}"})
         add(at, f"{kind}StateEntered", {"name": name, "input": execution.execution_input})
+    redriven(None)
     if execution.status in ENDINGS and execution.stop_date is not None:
         if execution.status == "SUCCEEDED" and states:
             last = states[-1][0]
@@ -239,8 +294,10 @@ def _row(machine: StateMachine, execution: Execution) -> dict[str, Any]:
         "name": execution.name,
         "status": execution.status,
         "startDate": _epoch(execution.start_date),
-        "redriveCount": 0,
+        "redriveCount": len(_redrives(execution)),
     }
+    if _redrives(execution):
+        row["redriveDate"] = _epoch(_redrives(execution)[-1]["at"])
     if execution.stop_date is not None:
         row["stopDate"] = _epoch(execution.stop_date)
     return row
