@@ -222,6 +222,8 @@ class Reload:
         self._instruments.declare(loaded.pipelines, GATE_NAMES)
         self._instruments.configured(loaded.documents)
         self._instruments.reloaded(True, now)
+        for warning in loaded.warnings:
+            self._engine.feed.say("config.warned", level="warning", text=str(warning))
 
     async def run(self, by: str) -> Outcome:
         """The outcome names every problem of a rejected configuration."""

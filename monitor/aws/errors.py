@@ -159,6 +159,9 @@ def _answered(response: Mapping[str, Any], aws_service: str, operation: str) -> 
         return Failure(Reason.DENIED, "the credentials have expired", identity=True)
     if code in _UNSIGNED:
         return Failure(Reason.DENIED, f"AWS does not accept these credentials ({code})", identity=True)
+    if code == "SubscriptionRequiredException":
+        text = f"{call} answers accounts with a paid AWS Support plan only: get one, or take the check out"
+        return Failure(Reason.DENIED, text)
     if _throttled(code, status, aws_service):
         return Failure(Reason.THROTTLED, f"{call} is throttled by AWS: {message or code}")
     if code in _DENIED or code.startswith("AccessDenied") or code.endswith("AccessDeniedException"):

@@ -42,8 +42,10 @@ def validate(paths: options.Paths, output: Report = "text") -> None:
         raise typer.Exit(EXIT_CONFIG) from None
     totals = _totals(loaded)
     if output == "json":
-        show_json({"ok": True, **totals, "problems": []})
+        show_json({"ok": True, **totals, "problems": [], "warnings": _fields(loaded.warnings)})
     else:
+        for warning in loaded.warnings:
+            show(_annotation(warning, "warning") if output == "github" else f"warning: {warning}")
         words = ", ".join(count(number, name[:-1]) for name, number in totals.items())
         (show if output == "text" else say)(f"ok: {words}")
 
@@ -95,22 +97,25 @@ def _totals(loaded: Loaded) -> dict[str, int]:
 def _tell(problems: tuple[Problem, ...], output: str) -> None:
     files = len({problem.file for problem in problems})
     if output == "json":
-        fields = ("file", "line", "column", "path", "message", "suggestion")
-        told = [{name: getattr(problem, name) for name in fields} for problem in problems]
-        show_json({"ok": False, "problems": told})
+        show_json({"ok": False, "problems": _fields(problems)})
         return
     for problem in problems:
         show(_annotation(problem) if output == "github" else str(problem))
     say(f"{count(len(problems), 'problem')} in {count(files, 'file')}")
 
 
-def _annotation(problem: Problem) -> str:
+def _fields(problems: tuple[Problem, ...]) -> list[dict[str, Any]]:
+    fields = ("file", "line", "column", "path", "message", "suggestion")
+    return [{name: getattr(problem, name) for name in fields} for problem in problems]
+
+
+def _annotation(problem: Problem, kind: str = "error") -> str:
     """A workflow command: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
     subject = f"{problem.path}: " if problem.path else ""
     hint = f" ({problem.suggestion})" if problem.suggestion else ""
     message = _escaped(f"{subject}{problem.message}{hint}")
     file = _escaped(problem.file).replace(":", "%3A").replace(",", "%2C")
-    return f"::error file={file},line={problem.line},col={problem.column},title=tripswitch::{message}"
+    return f"::{kind} file={file},line={problem.line},col={problem.column},title=tripswitch::{message}"
 
 
 def _escaped(text: str) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from monitor.config.checks import Known
-from monitor.config.conditions import read_condition
+from monitor.config.conditions import read_condition, terms
 from monitor.config.document import Document
 from monitor.config.models import BreakerSection, RecoverSection, is_name
 from monitor.config.problems import KeyPath
 from monitor.config.steps import Playbook, read_steps
 from monitor.config.validation import shape, validate
+from monitor.core.durations import format_duration
 from monitor.core.model import Json
 from monitor.core.spec import BreakerSpec, LimitsSpec, RecoverSpec, StepSpec
 from monitor.plugin import OperationValidator, Registry
@@ -65,6 +67,7 @@ def _breaker(
     whole, recovery = _recovery(given.get("recover"), (*path, "recover"), book, document)
     if section is None or book.condition is None or on_trip is None or not whole:
         return None
+    _sees_a_relapse(section.recover, book, path, document)
     return BreakerSpec(
         pipeline=pipeline,
         name=name,
@@ -95,6 +98,25 @@ def _recovery(
 
 def _recover(section: RecoverSection, steps: tuple[StepSpec, ...] | None) -> RecoverSpec:
     return RecoverSpec(section.mode, section.after, section.trial, steps)
+
+
+def _sees_a_relapse(section: RecoverSection, book: Playbook, path: KeyPath, document: Document) -> None:
+    """After an undo only windows that began later are judged: a shorter trial ends before the first of them."""
+    assert book.condition is not None
+    longest, name = timedelta(0), ""
+    for term in terms(book.condition):
+        known = book.checks[term.check]
+        if known.spec is not None:
+            looks = [span for signal, span in known.spec.windows.items() if term.signal in (None, signal)]
+            if looks and max(looks) > longest:
+                longest, name = max(looks), term.check
+    if section.trial is not None and section.trial < longest:
+        document.report.warn(
+            (*path, "recover", "trial"),
+            f"{format_duration(section.trial)} is shorter than the {format_duration(longest)} that '{name}' looks back:"
+            " the trial sees no relapse",
+            f"make it longer than {format_duration(longest)}",
+        )
 
 
 def _cut_first(data: Json, path: KeyPath, document: Document) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from monitor.config.document import Document
 from monitor.config.models import AwsSection, CheckSection, DefaultsSection, is_name
-from monitor.config.operations import tell_operations
+from monitor.config.operations import retyped, tell_operations
 from monitor.config.problems import KeyPath
 from monitor.config.thresholds import read_thresholds
 from monitor.config.validation import shape, validate
@@ -79,7 +79,10 @@ def _check(name: str, given: Json, path: KeyPath, shared: Surroundings, document
     absences = kind.absences(params) if params is not None else {}
     signals, broken = read_thresholds(kind, thresholds, (*path, "thresholds"), document, absences)
     if params is not None and kind.operations is not None:
-        tell_operations(kind.operations(params), path, given, document, shared.operations)
+        if retyped(kind.operations(params), path, rest, document, shared.operations):
+            params = validate(kind.params, rest, path, document, also=COMMON)
+        if params is not None:
+            tell_operations(kind.operations(params), path, given, document, shared.operations)
     if common is None:
         return Known(kind, signals, broken)
     timing = _timing(common, kind, shared.defaults, path, document)

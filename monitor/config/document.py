@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from monitor.config.problems import KeyPath, Mark, Report
 from monitor.config.secrets import masked
 from monitor.config.source import Items, Node, Scalar, Table, typed
-from monitor.config.variables import Variables
+from monitor.config.variables import Variables, is_lone
 from monitor.core.model import Json
 
 
@@ -17,7 +17,8 @@ class Document:
     """Plain JSON-like data under `data`; everything else is by path.
 
     `texts` holds what was written where `data` holds a number, boolean or null (so that a field that wants text can
-    have it); `environment` the variables a value was taken from; `secret` the paths that must be masked.
+    have it); `environment` the variables a value was taken from; `secret` the paths that must be masked;
+    `lone` the texts that were one variable in quotes.
     """
 
     file: str
@@ -27,6 +28,7 @@ class Document:
     marks: dict[KeyPath, Mark] = field(default_factory=dict)
     environment: dict[KeyPath, frozenset[str]] = field(default_factory=dict)
     secret: set[KeyPath] = field(default_factory=set)
+    lone: set[KeyPath] = field(default_factory=set)
 
 
 def build(root: Table, file: str, environ: Mapping[str, str], report: Report) -> Document:
@@ -59,6 +61,8 @@ def _scalar(node: Scalar, path: KeyPath, document: Document, variables: Variable
     if expanded.secret or masked(expanded.text, path) != expanded.text:
         document.report.conceal(path, expanded.text)
     if not node.plain or not expanded.ok:
+        if expanded.changed and is_lone(node.text):
+            document.lone.add(path)
         return expanded.text
     value = typed(expanded.text)
     if value is not None and not isinstance(value, str):

@@ -44,6 +44,8 @@ class Loaded:
     documents: Mapping[str, Mapping[str, Json]]
     files: Mapping[str, Path]
     origins: Mapping[str, Mapping[str, str]]
+    #: Valid, and hardly meant; by file, by position.
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def load(
         documents={p.name: r.document for _, p, r in whole if p is not None and r is not None},
         files={p.name: path for path, p, _ in whole if p is not None},
         origins={p.name: r.origins for _, p, r in whole if p is not None and r is not None},
+        warnings=tuple(warning for one in reads for warning in one.report.warnings),
     )
 
 

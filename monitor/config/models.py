@@ -12,9 +12,10 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from monitor.config.cron import check_cron
+from monitor.core.durations import NEVER
 from monitor.core.model import Missing, Mode, Severity
 from monitor.plugin import Duration
 
@@ -79,6 +80,21 @@ Text = Annotated[str, AfterValidator(_not_empty)]
 Span = Annotated[Duration, AfterValidator(_positive)]
 
 
+def _or_never(value: Any) -> Any:
+    """`off` (which YAML 1.1 readers take for false) is longer than anything lasts."""
+    return NEVER if value == "off" or value is False else value
+
+
+#: A span, or `off`.
+Patience = Annotated[
+    Span,
+    BeforeValidator(_or_never),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}, {"enum": ["off", False]}]}
+    ),
+]
+
+
 class Section(BaseModel):
     """Base: unknown keys are errors."""
 
@@ -101,7 +117,9 @@ class DefaultsSection(Section):
 
     interval: Span | None = Field(default=None, description="Time between runs of a check.")
     timeout: Span | None = Field(default=None, description="Deadline of one run; never longer than the interval.")
-    unknown_for: Span | None = Field(default=None, description="How long unknown lasts before it raises a notice.")
+    unknown_for: Patience | None = Field(
+        default=None, description="How long unknown lasts before it raises a notice; off: it raises none."
+    )
     severity: Severity | None = Field(default=None, description="Severity of incidents of checks.")
 
 
@@ -116,7 +134,9 @@ class CheckSection(Section):
         default=None, description="Per signal; a signal given here replaces its default thresholds."
     )
     severity: Severity | None = Field(default=None, description="Severity of the incident when this check is critical.")
-    unknown_for: Span | None = Field(default=None, description="How long unknown lasts before it raises a notice.")
+    unknown_for: Patience | None = Field(
+        default=None, description="How long unknown lasts before it raises a notice; off: it raises none."
+    )
     runbook: Text | None = Field(default=None, description="Link for whoever is called.")
     aws: AwsSection | None = Field(default=None, description="Another account or region than the pipeline's.")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from monitor.config.document import Document
 from monitor.config.problems import KeyPath
+from monitor.config.source import typed
 from monitor.config.validation import stands_in
 from monitor.core.model import Json
 from monitor.plugin import OperationUse, OperationValidator
@@ -23,6 +24,34 @@ def tell_operations(
             document.report.add((*path, *_place(use, inside, message, data)), message)
             fine = False
     return fine
+
+
+def retyped(
+    uses: Sequence[OperationUse], path: KeyPath, data: Json, document: Document, validator: OperationValidator | None
+) -> bool:
+    """Give texts that were one variable in quotes (`"${UNITS}"`) the type the operation wants; True if any changed.
+
+    Which type that is the service models tell by refusing the text. A parameter that takes text keeps it.
+    """
+    changed = False
+    for use in uses if validator is not None else ():
+        assert validator is not None
+        for inside, message in validator.problems(use):
+            place = _place(use, inside, message, data)
+            if (*path, *place) in document.lone and place:
+                changed = _retype(data, place) or changed
+    return changed
+
+
+def _retype(data: Any, place: KeyPath) -> bool:
+    """A number, true or false instead of its text, in place."""
+    for part in place[:-1]:
+        data = data[part]
+    value = typed(data[place[-1]]) if isinstance(data[place[-1]], str) else None
+    if not isinstance(value, (bool, int, float)):
+        return False
+    data[place[-1]] = value
+    return True
 
 
 def _place(use: OperationUse, inside: KeyPath, message: str, data: Json) -> KeyPath:

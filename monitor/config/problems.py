@@ -82,6 +82,7 @@ class Report:
         self._secrets: dict[KeyPath, str] = {}
         self._spoiled: set[KeyPath] = set()
         self._found: dict[tuple[Mark, str], Problem] = {}
+        self._warned: dict[tuple[Mark, str], Problem] = {}
 
     def place(self, marks: Mapping[KeyPath, Mark]) -> None:
         """Learn where the paths of the document stand."""
@@ -112,6 +113,17 @@ class Report:
         mark = at or self.mark(path)
         problem = Problem(self.file, mark.line, mark.column, dotted(path), message, suggestion)
         self._found.setdefault((mark, message), problem)
+
+    def warn(self, path: KeyPath, message: str, suggestion: str | None = None) -> None:
+        """What is valid and hardly meant; it keeps no file from being loaded."""
+        mark = self.mark(path)
+        problem = Problem(self.file, mark.line, mark.column, dotted(path), message, suggestion)
+        self._warned.setdefault((mark, message), problem)
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """By position."""
+        return sorted(self._warned.values())
 
     def stranger(self, path: KeyPath, name: object, owner: str, choices: Iterable[str]) -> None:
         """`'name' is no OWNER`, with the closest choice or all of them."""

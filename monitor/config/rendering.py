@@ -13,7 +13,7 @@ from monitor.config.models import AwsSection
 from monitor.config.problems import KeyPath, dotted
 from monitor.config.secrets import MASK, masked
 from monitor.config.thresholds import is_off
-from monitor.core.durations import format_duration
+from monitor.core.durations import NEVER, format_duration
 from monitor.core.model import Json
 from monitor.core.spec import AwsSpec, Bound, BreakerSpec, CheckSpec, Clear, Pipeline, SignalSpec, StepSpec
 from monitor.plugin import Check, Registry
@@ -107,7 +107,7 @@ def _check(page: _Page, path: KeyPath, check: CheckSpec, kind: Check[Any], docum
         page.fill((*path, "timeout"), format_duration(check.timeout), "default")
     for key, value in (
         ("timeout", format_duration(check.timeout)),
-        ("unknown_for", format_duration(check.unknown_for)),
+        ("unknown_for", "off" if check.unknown_for == NEVER else format_duration(check.unknown_for)),
         ("severity", str(check.severity)),
     ):
         page.fill((*path, key), value, page.origin(("defaults", key), "default"))

@@ -13,7 +13,7 @@ from monitor.config.checks import Known
 from monitor.config.conditions import resolve, terms
 from monitor.config.document import Document
 from monitor.config.models import ApproveSection, StepSection, VerifySection
-from monitor.config.operations import tell_operations
+from monitor.config.operations import retyped, tell_operations
 from monitor.config.placeholders import TARGETS, with_dummies
 from monitor.config.problems import KeyPath, did_you_mean, one_of
 from monitor.config.ramps import read_ramp
@@ -170,6 +170,11 @@ def _action(
         return None
     if action.operations is not None:
         uses = action.operations(params)
+        if retyped(uses, path, given, document, book.operations):
+            params = validate(action.params, given, path, document, prepare=with_dummies)
+            if params is None:
+                return None
+            uses = action.operations(params)
         if not tell_operations(uses, path, given, document, book.operations):
             return None
     return given

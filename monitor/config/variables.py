@@ -155,6 +155,14 @@ class Variables:
         )
 
 
+def is_lone(text: str) -> bool:
+    """Whether it is one `${...}` and nothing beside."""
+    try:
+        return text.startswith("${") and _closing(text, 2) == len(text) - 1
+    except _Undefined:
+        return False
+
+
 def _closing(text: str, start: int) -> int:
     depth, at = 1, start
     while at < len(text):

@@ -69,6 +69,7 @@ class CheckSpec:
     signals: Mapping[str, SignalSpec]
     units: Mapping[str, str]
     severity: Severity = Severity.SEV3
+    #: NEVER: unknown is shown, and raises no notice.
     unknown_for: timedelta = timedelta(minutes=5)
     runbook: str | None = None
     #: True when targets come from a glob or a tag, so they are not known before the first run.

@@ -34,6 +34,7 @@ def answered(code: str, message: str = "no", status: int = 400, service: str = "
         ("AccessDenied", 403, Reason.DENIED),
         ("AccessDeniedException", 400, Reason.DENIED),
         ("UnauthorizedOperation", 403, Reason.DENIED),
+        ("SubscriptionRequiredException", 400, Reason.DENIED),
         ("ExpiredToken", 403, Reason.DENIED),
         ("ExpiredTokenException", 400, Reason.DENIED),
         ("InvalidClientTokenId", 403, Reason.DENIED),
@@ -81,6 +82,13 @@ def test_expired_credentials_say_so() -> None:
     """Expired credentials are our identity's fault, not this call's."""
     found = answered("ExpiredToken", "The security token included in the request is expired")
     assert (found.detail, found.identity) == ("the credentials have expired", True)
+
+
+def test_an_account_without_a_support_plan_is_told_what_it_lacks() -> None:
+    """AWS says nothing but the code; the credentials are fine."""
+    failure = answered("SubscriptionRequiredException")
+    assert "paid AWS Support plan" in failure.detail
+    assert not failure.identity
 
 
 @pytest.mark.parametrize("code", ["SignatureDoesNotMatch", "InvalidClientTokenId", "ExpiredToken"])

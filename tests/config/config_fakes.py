@@ -110,7 +110,7 @@ KINDS = (
         "execution_rate",
         RateParams,
         (
-            Signal("started_per_minute", "1/min", "Starts."),
+            Signal("started_per_minute", "1/min", "Starts.", window="window"),
             Signal("running", "executions", "Running now."),
         ),
         defaults={

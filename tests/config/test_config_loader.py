@@ -256,3 +256,44 @@ def test_a_resource_may_be_named_in_another_way(load_text: Load) -> None:
     first, second = load_text(text).pipelines[0].breakers["b"].on_trip
     assert first.params == {"uuid": "u-1", "enabled": False}
     assert second.params == {"function": "${trip.targets}", "enabled": False}
+
+
+TRIAL = """pipeline: a
+checks:
+  rate: {kind: execution_rate, state_machines: [etl], window: 20m}
+breakers:
+  b:
+    trip_when: rate.started_per_minute
+    on_trip: [{disable_rule: {rule: r}}]
+    recover: {mode: auto, trial: TRIAL}
+"""
+
+
+@pytest.mark.parametrize(("trial", "warned"), [("19m", True), ("20m", False), ("25m", False)])
+def test_a_trial_that_ends_before_a_relapse_can_show_is_warned_of(tmp_path: Path, trial: str, warned: bool) -> None:
+    """At its line, with what to write; the file is loaded all the same."""
+    path = tmp_path / "a.yaml"
+    path.write_text(TRIAL.replace("TRIAL", trial))
+    loaded = load([path], REGISTRY, ENVIRON)
+    assert loaded.pipelines[0].breakers["b"].recover.trial is not None
+    assert [(one.line, one.path) for one in loaded.warnings] == ([(8, "breakers.b.recover.trial")] if warned else [])
+    if warned:
+        assert "shorter than the 20m that 'rate' looks back" in str(loaded.warnings[0])
+
+
+@pytest.mark.parametrize("where", ["check", "defaults"])
+def test_unknown_can_be_kept_from_being_told(tmp_path: Path, where: str) -> None:
+    """`unknown_for: off` is longer than anything lasts, and shown as it was written."""
+    path = tmp_path / "a.yaml"
+    text = MINIMAL.format(name="a")
+    text = (
+        text.replace("[etl]}", "[etl], unknown_for: off}")
+        if where == "check"
+        else f"{text}defaults: {{unknown_for: off}}\n"
+    )
+    path.write_text(text)
+    loaded = load([path], REGISTRY, ENVIRON)
+    assert loaded.pipelines[0].checks["rate"].unknown_for == timedelta.max
+    checks = loaded.documents["a"]["checks"]
+    assert isinstance(checks, dict)
+    assert checks["rate"]["unknown_for"] == "off"

@@ -291,6 +291,16 @@ async def test_secrets_never_reach_the_feed(rig: Rig, capsys: pytest.CaptureFixt
     assert "very-secret" not in capsys.readouterr().out
 
 
+async def test_unknown_that_nobody_wants_to_hear_of_is_only_shown(rig: Rig) -> None:
+    """With `unknown_for: off` the level says unknown, once, with its reason; no notice goes out."""
+    await rig.start(pipeline(check(unknown_for=timedelta.max), breaker()))
+    rig.load(ProbeError(Reason.DENIED, "no plan"))
+    await rig.run(3600)
+    assert rig.told("check.unknown") == []
+    (changed,) = rig.told("level.changed")
+    assert "no plan" in str(changed)
+
+
 async def test_unknown_is_told_after_its_time_and_once(rig: Rig) -> None:
     """A check that can't be read raises one notice after `unknown_for`, and says when it is known again."""
     await rig.start(pipeline(check(unknown_for=timedelta(seconds=60)), breaker()))
