@@ -5,7 +5,7 @@ are read, since AWS lists the newest first. Of the oldest few stuck ones the his
 `state_age` is the longest time any of them has been in its present state, `idle` the longest time without any event.
 Both are 0 while nothing is stuck; with more stuck executions than `histories`, or more events than one page holds,
 they are lower bounds. Parallel and Map states count only while no state inside them is open: else their age would be
-mistaken for standstill. A redriven execution's age begins with the redrive.
+mistaken for standstill. A redriven execution's age and that of its state begin with the redrive.
 
 Express machines are unknown(invalid): AWS lists no executions of theirs, and they end after five minutes anyway.
 
@@ -16,11 +16,8 @@ minutes, no activity for 30 minutes.
 from __future__ import annotations
 
 import heapq
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import Field
 
@@ -35,6 +32,7 @@ from monitor.plugin import (
     Permission,
     ProbeContext,
     ProbeError,
+    Progress,
     Resource,
     ResourceKind,
     Selector,
@@ -42,6 +40,7 @@ from monitor.plugin import (
     SignalSpec,
     discovery,
     need,
+    progress_of,
 )
 
 STUCK = Signal("stuck", "executions", "RUNNING executions older than `expected`.")
@@ -61,15 +60,6 @@ class StuckExecutions(Params):
     expected: Duration = Field(timedelta(minutes=15), description="How long an execution may run before it is stuck.")
     histories: int = Field(5, ge=0, le=50, description="Stuck executions, oldest first, whose history is read per run.")
     max_pages: int = Field(100, ge=1, le=1000, description="Pages of 1,000 RUNNING executions read at most.")
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Of one execution: when it entered its present state (or at the latest then), and when it last did anything."""
-
-    entered: datetime
-    last: datetime
-    is_whole: bool
 
 
 async def probe(params: StuckExecutions, ctx: ProbeContext) -> Sequence[Observation]:
@@ -122,30 +112,6 @@ async def _progress(arns: Sequence[str], ctx: ProbeContext) -> list[Progress]:
         if events:
             found.append(progress_of(events, is_whole="nextToken" not in reply))
     return found
-
-
-def progress_of(events: Sequence[Mapping[str, Any]], *, is_whole: bool) -> Progress:
-    """Where an execution stands, from its newest events in any order; `is_whole` if they reach back to its start."""
-    newest_first = sorted(events, key=lambda event: (event["timestamp"], event["id"]), reverse=True)
-    last = newest_first[0]["timestamp"]
-    exited: Counter[str] = Counter()
-    entered = []
-    has_inner = False
-    for event in newest_first:
-        kind = event["type"]
-        if kind.endswith("StateExited"):
-            exited[event["stateExitedEventDetails"]["name"]] += 1
-        elif kind.endswith("StateEntered"):
-            name = event["stateEnteredEventDetails"]["name"]
-            is_outer = kind.startswith(("Parallel", "Map"))
-            if exited[name]:
-                exited[name] -= 1
-            elif not (is_outer and has_inner):
-                entered.append(event["timestamp"])
-                has_inner = True
-    if entered:
-        return Progress(min(entered), last, is_whole=True)
-    return Progress(newest_first[-1]["timestamp"], last, is_whole)
 
 
 def _standstill(machine: Resource, progress: Sequence[Progress], now: datetime, *, all_read: bool) -> list[Observation]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from monitor.actions.crew import each
-from monitor.actions.executions import Row, Survey, Window, survey
+from monitor.actions.executions import Row, Survey, Window, state_entered, survey
 from monitor.actions.reruns import BATCH, Reruns
 from monitor.plugin import ActionContext, ActionError, Duration, Json, Params, Reason, Selector
 
@@ -36,6 +36,9 @@ class StopParams(Params):
     older_than: Duration | None = Field(
         default=None, description="Only executions that had run this long when the step began."
     )
+    state_older_than: Duration | None = Field(
+        default=None, description="Only executions that had been in their present state this long when the step began."
+    )
     limit: int | None = Field(default=None, ge=1, description="Stop at most this many, the oldest, in this step.")
     rerun: bool = Field(default=False, description="Start each stopped execution once more with the same input.")
 
@@ -45,7 +48,9 @@ async def window_of(params: StopParams, ctx: ActionContext) -> Window:
     if "began" not in ctx.memory:
         await ctx.remember(began=ctx.now().isoformat())
     began = datetime.fromisoformat(str(ctx.memory["began"]))
-    until = began + SETTLE if params.older_than is None else began - params.older_than
+    # Who has been in a state for so long has run for so long.
+    spans = [span for span in (params.older_than, params.state_older_than) if span is not None]
+    until = began - max(spans) if spans else began + SETTLE
     return Window(began=began, until=until, trip=min(began, ctx.trip.started_at))
 
 
@@ -64,6 +69,8 @@ class Drain:
     recent: frozenset[str] = frozenset()
     #: Rounds in a row in which AWS accepted nothing.
     fruitless: int = 0
+    #: By execution: whether it is in a young state. A state that is left is followed by a younger one.
+    moved_on: dict[str, bool] = field(default_factory=dict)
     reruns: Reruns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,11 +84,11 @@ class Drain:
         empty, straggled = 0, False
         while True:
             found = await survey(self.machines, self.window, self.ctx)
-            due = await self._within_limit(found.due)
+            due = await self._within_limit(await self._in_old_states(found.due))
             straggled = straggled or found.stragglers > 0 or found.newer > 0
             empty = 0 if due else empty + 1
             settling = straggled and self.judges_source and self.ctx.now() < self.window.until
-            left = found.own if self.params.limit is None else len(due)
+            left = found.own if self.params.limit is None and self.params.state_older_than is None else len(due)
             await self.ctx.progress(self.stopped, left, self._eta(left))
             if due:
                 await self._stop_all(due)
@@ -92,7 +99,18 @@ class Drain:
     @property
     def judges_source(self) -> bool:
         """Old executions say nothing about the source, nor does a step that is to leave some running."""
-        return self.params.older_than is None and not self.beyond
+        return self.params.older_than is None and self.params.state_older_than is None and not self.beyond
+
+    async def _in_old_states(self, rows: list[Row]) -> list[Row]:
+        """Those that entered their present state long enough before the step began; each is asked about once."""
+        span = self.params.state_older_than
+        if span is None:
+            return rows
+        for row in rows:
+            if row.arn not in self.moved_on:
+                entered = await state_entered(row.arn, self.ctx)
+                self.moved_on[row.arn] = entered is None or entered > self.window.began - span
+        return [row for row in rows if not self.moved_on[row.arn]]
 
     async def _within_limit(self, rows: list[Row]) -> list[Row]:
         """The rows this step may stop: those up to a remembered mark, which moves until `limit` rows lie before it."""

@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitor.plugin import ActionContext, ActionError, Json, Reason, ResourceKind, Selector, is_glob, target_name
+from monitor.plugin import (
+    ActionContext,
+    ActionError,
+    Json,
+    ProbeError,
+    Reason,
+    ResourceKind,
+    Selector,
+    is_glob,
+    progress_of,
+    target_name,
+)
 
 #: AWS's largest page; a page costs one of 2 to 5 ListExecutions calls per second.
 PAGE = 1000
@@ -16,6 +27,8 @@ PAGE = 1000
 KEPT = 20_000
 #: How far AWS's clock and ours may differ.
 SKEW = timedelta(seconds=5)
+#: Events read of a history; a state with more of them since it was entered is at least as old as the oldest.
+EVENTS = 100
 _RERUN = re.compile(r"retry-[0-9a-f]{32}")
 
 
@@ -102,6 +115,24 @@ async def survey(machines: Sequence[str], window: Window, ctx: ActionContext) ->
         found.due.extend(oldest)
     found.due.sort()
     return found
+
+
+async def state_entered(arn: str, ctx: ActionContext) -> datetime | None:
+    """When it entered its present state, or a time before that which its newest events reach back to.
+
+    None: it has no history, or it ended and was forgotten.
+    """
+    try:
+        reply = await ctx.aws.call(
+            "stepfunctions", "GetExecutionHistory", executionArn=arn, reverseOrder=True, maxResults=EVENTS,
+            includeExecutionData=False,
+        )  # fmt: skip
+    except ProbeError as error:
+        if error.reason is not Reason.NOT_FOUND:
+            raise
+        return None
+    events = reply.get("events", ())
+    return progress_of(events, is_whole="nextToken" not in reply).entered if events else None
 
 
 async def running(machines: Sequence[str], ctx: ActionContext) -> Json:

@@ -40,6 +40,8 @@ def plan(params: StopParams, now: datetime) -> Change:
     if len(chosen) > _NAMED:
         names += f" and {len(chosen) - _NAMED} more"
     age = f" older than {params.model_dump(mode='json')['older_than']}" if params.older_than is not None else ""
+    if params.state_older_than is not None:
+        age += f" for {params.model_dump(mode='json')['state_older_than']} or longer in one state"
     most = f", at most {params.limit}" if params.limit else ""
     again = ", then start each once more with its input" if params.rerun else ""
     return Change(
@@ -87,6 +89,8 @@ def needs(params: StopParams) -> list[Permission]:
     found.append(need("states:DescribeStateMachine", "states:ListExecutions", machine=machines))
     if params.rerun:
         found.append(need("states:StartExecution", machine=machines))
+    if params.state_older_than is not None:
+        found.append(need("states:GetExecutionHistory", execution=machines))
     return [*found, need("states:DescribeExecution", execution=machines)]
 
 
@@ -104,6 +108,7 @@ ACTION = Action(
         "states:DescribeStateMachine",
         "states:ListExecutions",
         "states:DescribeExecution",
+        "states:GetExecutionHistory",
         "states:StopExecution",
         "states:StartExecution",
     ),

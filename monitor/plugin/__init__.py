@@ -14,6 +14,7 @@ from monitor.core.gaps import Gap, gaps_in, spelled_gaps
 from monitor.core.loops import Anything, Edge, Text, could_match, loops_in
 from monitor.core.model import Json, Level, Missing, Observation, Reason, Risk
 from monitor.core.prices import USAGE, Price
+from monitor.core.progress import Progress, progress_of
 from monitor.core.spec import Bound, Clear, SignalSpec
 from monitor.plugin.action import Action, ActionContext, Registry, TripInfo
 from monitor.plugin.check import Check, Signal
@@ -25,6 +26,7 @@ from monitor.plugin.reading import (
     MetricSeries,
     OperationUse,
     OperationValidator,
+    Past,
     ProbeContext,
     Reads,
     Resource,
@@ -56,10 +58,12 @@ __all__ = [
     "OperationUse",
     "OperationValidator",
     "Params",
+    "Past",
     "Permission",
     "Price",
     "ProbeContext",
     "ProbeError",
+    "Progress",
     "Reads",
     "Reason",
     "Receipt",
@@ -82,6 +86,7 @@ __all__ = [
     "loops_in",
     "mappings_of",
     "need",
+    "progress_of",
     "qualified",
     "spelled_gaps",
     "statement",

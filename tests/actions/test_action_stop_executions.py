@@ -413,3 +413,41 @@ def test_the_plan_reads_as_a_sentence():
     )
     assert plan(state_machines=list("abcdefg")).resource == "states/a, b, c, d, e and 2 more"
     assert plan(state_machines={"tags": {"pipeline": "etl"}}).resource == "states/tag pipeline=etl"
+
+
+def entered(*states):
+    """History events, newest first: (type, state, seconds ago)."""
+    events = []
+    for number, (kind, name, ago) in enumerate(states):
+        key = "stateEnteredEventDetails" if kind.endswith("Entered") else "stateExitedEventDetails"
+        at = EPOCH - timedelta(seconds=ago)
+        events.append({"timestamp": at, "type": kind, "id": number + 1, key: {"name": name}})
+    return events[::-1]
+
+
+async def test_the_age_of_the_state_chooses(world):
+    """All four run for an hour; one has been in its state for twenty minutes, one was redriven a minute ago."""
+    functions = StepFunctions()
+    for name in ("stuck", "young", "redriven"):
+        functions.add(name, EPOCH - timedelta(hours=1))
+    functions.add("fresh", EPOCH - timedelta(minutes=5))
+    long_ago = [("TaskStateEntered", "Fetch", 1200)]
+    redrive = {"timestamp": EPOCH - timedelta(minutes=1), "type": "ExecutionRedriven", "id": 9}
+    left = [*long_ago, ("TaskStateExited", "Fetch", 60), ("TaskStateEntered", "Store", 60)]
+    histories = {
+        "stuck": entered(*long_ago), "young": entered(*left), "redriven": [redrive, *entered(*long_ago)],
+    }  # fmt: skip
+    asked = []
+
+    def history(*, executionArn, reverseOrder, maxResults, includeExecutionData):
+        asked.append(executionArn.rsplit(":", 1)[-1])
+        return {"events": histories[asked[-1]]}
+
+    replies = functions.replies
+    replies["stepfunctions.GetExecutionHistory"] = history
+    functions.__class__ = type("WithHistory", (StepFunctions,), {"replies": replies})
+    run = await drain(world(functions), state_older_than="15m")
+    assert functions.running() == ["fresh", "redriven", "young"]
+    assert sorted(asked) == ["redriven", "stuck", "young"]
+    assert (run.receipt.data["stopped"], run.receipt.verified) == (1, True)
+    assert "15m or longer in one state" in run.change.summary
