@@ -218,19 +218,21 @@ class Board:
         return _at_once(self.dumping(key))
 
     def dumping(self, key: str) -> Generator[None, None, dict[str, Any] | None]:
-        """`dump`, which may be interrupted at each yield; it tells of the moment it began."""
+        """`dump`, which may be interrupted at each yield; it tells of the moment it ends."""
         board = self._checks.get(key)
         if board is None:
             return None
-        tense = [
-            (f"{signal}|{target}", cell.state)
-            for (target, signal), cell in board.cells.items()
-            if signal in board.spec.signals and not _at_rest(cell)
-        ]
-        cells = {}
-        for name, state in tense:
-            cells[name] = state.to_json()
+        told: dict[str, tuple[SignalState, Any]] = {}
+        for name, state in _tense(board):
+            told[name] = state, state.to_json()
             yield
+        if self._checks.get(key) is not board:
+            return None
+        # A breaker that closed meanwhile restarted judging: its older timers must not be written over the new ones.
+        cells = {}
+        for name, state in _tense(board):
+            before, body = told.get(name, (None, None))
+            cells[name] = body if before is state else state.to_json()
         return {"kind": board.spec.kind, "cells": cells} if cells else None
 
     def load(self, key: str, body: Mapping[str, Any]) -> None:
@@ -293,6 +295,15 @@ def _judged_ahead(board: CheckBoard, seen: Observation, now: datetime, elapsed: 
     interval = board.spec.interval.total_seconds()
     state, verdict = threshold.judge(bounds, before or SignalState(), seen, now, elapsed, interval)
     return _Judged(board.spec, seen, before, state, verdict)
+
+
+def _tense(board: CheckBoard) -> list[tuple[str, SignalState]]:
+    """What a restart must find again, by the name it is stored under."""
+    return [
+        (f"{signal}|{target}", cell.state)
+        for (target, signal), cell in board.cells.items()
+        if signal in board.spec.signals and not _at_rest(cell)
+    ]
 
 
 def _at_once(work: Generator[None, None, T]) -> T:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Generator
 from datetime import timedelta
 
+import pytest
 from engine_rig import check, holds
 
 from monitor.core.model import Level, Observation
@@ -100,3 +101,20 @@ def test_a_check_replaced_meanwhile_takes_nothing() -> None:
     board.forget("etl")
     assert next(work, "ended") == "ended"
     assert levels(board) == []
+
+
+def test_timers_that_are_written_are_those_of_the_end() -> None:
+    """A breaker closes while a long dump is interrupted: the restarted timers are told, not the ones before."""
+    board = Board()
+    spec = check(signals=holds(60))
+    board.configure({spec.key: spec})
+    board.record(spec, run(50.0, 50.0), 0.0)
+    board.record(spec, run(50.0, 50.0, at=10), 10.0)
+    dumping = board.dumping(spec.key)
+    next(dumping)
+    board.restart(spec.pipeline, [spec.name], EPOCH + timedelta(seconds=11))
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            next(dumping)
+    assert ended.value.value == board.dump(spec.key)
+    assert "not_before" in str(ended.value.value)
