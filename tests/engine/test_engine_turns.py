@@ -113,8 +113,8 @@ def test_timers_that_are_written_are_those_of_the_end() -> None:
     dumping = board.dumping(spec.key)
     next(dumping)
     board.restart(spec.pipeline, [spec.name], EPOCH + timedelta(seconds=11))
+    next(dumping)  # the second of two
     with pytest.raises(StopIteration) as ended:
-        while True:
-            next(dumping)
+        next(dumping)
     assert ended.value.value == board.dump(spec.key)
     assert "not_before" in str(ended.value.value)
