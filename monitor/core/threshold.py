@@ -111,11 +111,10 @@ def judge(
     """
     pace = _pace(state, now, elapsed, interval)
     absent = obs.value is None and obs.reason is None
-    state = replace(
-        state,
-        seen=state.seen or obs.exists or (obs.reason is None and _finite(obs.value)),
-        held=state.held + pace.span if absent else 0.0,
-    )
+    seen = state.seen or obs.exists or (obs.reason is None and _finite(obs.value))
+    held = state.held + pace.span if absent else 0.0
+    if seen is not state.seen or held != state.held:
+        state = replace(state, seen=seen, held=held)
     point = _point(spec.missing, state, obs, now, interval)
     novelty = _novelty(state, obs)
     warning = _judged(state.warning, spec.warning, point, novelty, pace)

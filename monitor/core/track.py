@@ -63,6 +63,18 @@ class Track:
         """Breached, not yet for long enough (or in too few datapoints)."""
         return not self.active and (self.over is not None or any(self.window))
 
+    @property
+    def at_rest(self) -> bool:
+        """Cleared at the previous run, and nothing under way: one more cleared run changes nothing."""
+        return (
+            self.zone is Zone.CLEARED
+            and self.over is None
+            and self.under is None
+            and not self.active
+            and not self.gap
+            and not self.window
+        )
+
     def to_json(self) -> dict[str, Json]:
         """Plain values, defaults left out; `from_json` reads them back exactly."""
         return lean(self)
@@ -94,6 +106,8 @@ def advance(track: Track, bound: Bound, raw: Zone, novelty: Novelty, pace: Pace)
     Undecided freezes everything. Known runs further apart than max(3 intervals, `for`) start `for` and the M-of-N
     window anew; a level already reached, and the clear timer, outlast any gap.
     """
+    if raw is Zone.CLEARED and track.at_rest and bound.datapoints is None:
+        return track  # nearly every run of nearly every signal
     gap = track.gap + pace.span
     if raw is Zone.UNDECIDED:
         return replace(track, zone=raw, gap=gap)
