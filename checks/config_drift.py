@@ -23,6 +23,7 @@ from datetime import timedelta
 from pydantic import Field, model_validator
 
 from checks.drift_code import Environment, FunctionTimeout, MachineTimeout
+from checks.drift_policies import Policies
 from checks.drift_queues import BatchSize, DeadLetterQueue, Retention, VisibilityTimeout
 from checks.drift_rest import Bucket, Custom, Database, RequiredAlarms
 from checks.drift_rule import Finding, Rule
@@ -55,7 +56,8 @@ class RuleChoice(Params):
     environment: Environment | None = Field(None, description="A function's variables are the last good ones.")
     machine_timeout: MachineTimeout | None = Field(None, description="State machines give up, waiting tasks heartbeat.")
     database: Database | None = Field(None, description="RDS instances have backups and a standby.")
-    bucket: Bucket | None = Field(None, description="Buckets are versioned or replicated.")
+    bucket: Bucket | None = Field(None, description="Buckets are versioned, replicated or tiered.")
+    policies: Policies | None = Field(None, description="Policies pass IAM Access Analyzer's checks.")
     alarms: RequiredAlarms | None = Field(None, description="Alarms exist, tell somebody and can fire.")
     custom: Custom | None = Field(None, description="Any read whose result has to be something.")
 
@@ -154,6 +156,11 @@ CHECK: Check[ConfigDrift] = _Kind(
         "rds:DescribeDBInstances",
         "s3:GetBucketVersioning",
         "s3:GetReplicationConfiguration",
+        "s3:GetLifecycleConfiguration",
+        "s3:GetBucketPolicy",
+        "iam:ListRolePolicies",
+        "iam:GetRolePolicy",
+        "access-analyzer:ValidatePolicy",
         "cloudwatch:DescribeAlarms",
     ),
     cost="Per resource and rule one to three free calls; settings change rarely, so an hour between runs is enough.",

@@ -88,16 +88,18 @@ class Database(ByName):
 
 
 class Bucket(ByName):
-    """Buckets keep old versions and, where it matters, a copy in another region."""
+    """Buckets keep old versions and, where it matters, a copy in another region; what is cold is moved."""
 
     buckets: Names = Field(min_length=1, description="Names of the buckets.")
     versioning: bool = Field(True, description="Versioning is enabled.")
     replication: bool = Field(False, description="At least one replication rule is enabled.")
+    tiered: bool = Field(False, description="A lifecycle rule moves objects to a cheaper class.")
 
     def needs(self) -> list[Permission]:
         """For IAM."""
         asked = ["s3:GetBucketVersioning"] if self.versioning else []
         asked += ["s3:GetReplicationConfiguration"] if self.replication else []
+        asked += ["s3:GetLifecycleConfiguration"] if self.tiered else []
         return [need(*asked, bucket=self.buckets)] if asked else []
 
     async def inspect(self, ctx: ProbeContext) -> list[Finding]:
@@ -111,6 +113,8 @@ class Bucket(ByName):
                     wrong.append(f"versioning is {str(status or 'off').lower()}: enable it")
             if self.replication and not await self._replicates(bucket.name, ctx):
                 wrong.append("nothing is replicated: add a replication rule")
+            if self.tiered and not await self._tiers(bucket.name, ctx):
+                wrong.append("every object stays in its class for ever: add a lifecycle transition (tier_bucket)")
             return wrong
 
         return await self.look(look)
@@ -126,6 +130,18 @@ class Bucket(ByName):
             raise
         rules = (reply.get("ReplicationConfiguration") or {}).get("Rules", ())
         return any(rule.get("Status") == "Enabled" for rule in rules)
+
+    @staticmethod
+    async def _tiers(bucket: str, ctx: ProbeContext) -> bool:
+        try:
+            reply = await ctx.aws.call("s3", "GetBucketLifecycleConfiguration", Bucket=bucket)
+        except ProbeError as error:
+            # As above: a bucket that never had one.
+            if "lifecycle configuration" in error.detail.lower() or "NoSuchLifecycle" in error.detail:
+                return False
+            raise
+        rules = reply.get("Rules", ())
+        return any(rule.get("Status") == "Enabled" and rule.get("Transitions") for rule in rules)
 
 
 class RequiredAlarms(ByName):

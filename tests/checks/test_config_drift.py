@@ -337,3 +337,68 @@ def test_a_custom_rule_only_reads() -> None:
     """The same refusal as for any check."""
     use = OperationUse("lambda", "delete-function", {"FunctionName": "f"}, mutating=False)
     assert Operations().problems(use)
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ([{"Status": "Enabled", "Transitions": [{"Days": 0, "StorageClass": "INTELLIGENT_TIERING"}]}], ""),
+        ([{"Status": "Disabled", "Transitions": [{"Days": 0}]}], "every object stays in its class for ever"),
+        ([{"Status": "Enabled", "Expiration": {"Days": 9}}], "every object stays in its class for ever"),
+        (ProbeError(Reason.NOT_FOUND, "The lifecycle configuration does not exist"), "every object stays"),
+    ],
+)
+async def test_a_bucket_without_a_transition_is_told(rules: Any, told: str) -> None:
+    """Expiring is not tiering; a rule that is off is none."""
+    reply = rules if isinstance(rules, ProbeError) else {"Rules": rules}
+    found = await wrong(
+        {"bucket": {"buckets": "raw", "versioning": False, "tiered": True}},
+        {"s3.GetBucketLifecycleConfiguration": reply},
+    )
+    assert found.startswith(told)
+    assert bool(found) == bool(told)
+
+
+def analyzer(*findings: tuple[str, str]) -> dict[str, Any]:
+    """A role with one policy, a bucket without, and what ValidatePolicy finds in each document."""
+    listed = [{"findingType": kind, "issueCode": code, "findingDetails": "Say less."} for kind, code in findings]
+    return {
+        "iam.ListRolePolicies": {"PolicyNames": ["write"]},
+        "iam.GetRolePolicy": {"PolicyDocument": '%7B%22Statement%22%3A%5B%5D%7D'},
+        "s3.GetBucketPolicy": ProbeError(Reason.NOT_FOUND, "s3:GetBucketPolicy: The bucket policy does not exist"),
+        "accessanalyzer.ValidatePolicy": {"findings": listed},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("least", "told"),
+    [
+        ("WARNING", "the policy write has E: Say less.; the policy write has W: Say less."),
+        ("ERROR", "the policy write has E: Say less."),
+    ],
+)
+async def test_policies_pass_access_analyzer(least: str, told: str) -> None:
+    """The worst first, suggestions never; a document is decoded before it is judged."""
+    replies = analyzer(("SUGGESTION", "S"), ("WARNING", "W"), ("ERROR", "E"))
+    documents: list[str] = []
+
+    def validate(**asked: Any) -> Any:
+        documents.append(asked["policyDocument"])
+        assert asked["policyType"] == "IDENTITY_POLICY"
+        return replies["accessanalyzer.ValidatePolicy"]
+
+    rule = {"policies": {"roles": "ingest", "least": least}}
+    assert await wrong(rule, {**replies, "accessanalyzer.ValidatePolicy": validate}) == told
+    assert documents == ['{"Statement":[]}']
+
+
+async def test_a_bucket_without_a_policy_is_fine() -> None:
+    """One whose policy can't be read is not."""
+    rule = {"policies": {"buckets": "raw"}}
+    assert await wrong(rule, analyzer(("ERROR", "E"))) == ""
+    denied = ProbeError(Reason.DENIED, "s3:GetBucketPolicy is not allowed")
+    params = ConfigDrift.model_validate({"rules": [rule]})
+    (seen,) = await run_probe(CHECK, params, FakeAws({"s3.GetBucketPolicy": denied}))
+    assert seen.reason is Reason.DENIED
+    with pytest.raises(ValueError, match="name roles or buckets"):
+        ConfigDrift.model_validate({"rules": [{"policies": {}}]})

@@ -178,3 +178,19 @@ async def test_a_refused_identity_is_unknown_everywhere(check: Any, emulator: Ch
     except ProbeError as error:
         seen = {("", ""): error.reason}
     assert set(seen.values()) == {Reason.DENIED}
+
+
+async def test_memory_use(world: World, run: Run) -> None:
+    """From the lines with which Lambda ends an invocation; another function has none."""
+    client, group = await world.aws("logs"), f"/aws/lambda/{etl.TRANSFORM}"
+    await client.create_log_stream(logGroupName=group, logStreamName="s")
+    at = int(datetime.now(UTC).timestamp() * 1000)
+    text = (
+        "REPORT RequestId: r-{n} Duration: 9.1 ms Billed Duration: 10 ms Memory Size: 1024 MB Max Memory Used: {n} MB"
+    )
+    events = [{"timestamp": at - n, "message": text.format(n=100 + n)} for n in range(25)]
+    await client.put_log_events(logGroupName=group, logStreamName="s", logEvents=events[::-1])
+    seen = await run("memory_use", {"lambda_functions": [etl.TRANSFORM, etl.INGEST]})
+    assert seen[etl.TRANSFORM, "runs"] == 25.0
+    assert seen[etl.TRANSFORM, "used"] == pytest.approx(124 / 1024)
+    assert seen[etl.INGEST, "used"] is None

@@ -20,6 +20,15 @@ _TOKEN = re.compile(
     r"\s*(?:(/(?:[^/\\]|\\.)*/i?)|(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')|(`[^`]+`|@?[A-Za-z_][\w.@\[\]]*)"
     r"|(-?\d+(?:\.\d+)?)|(!=|<=|>=|=~|[=<>(),\[\]|*]))"
 )
+#: Field, where it stands in the line, factor. "Supported logs and discovered fields", Lambda.
+_REPORTED: tuple[tuple[str, str, float | None], ...] = (
+    ("@requestId", r"RequestId: (\S+)", None),
+    ("@duration", r"(?<!Billed )(?<!Init )Duration: ([\d.]+) ms", 1.0),
+    ("@billedDuration", r"Billed Duration: ([\d.]+) ms", 1.0),
+    ("@initDuration", r"Init Duration: ([\d.]+) ms", 1.0),
+    ("@memorySize", r"Memory Size: (\d+) MB", 1e6),
+    ("@maxMemoryUsed", r"Max Memory Used: (\d+) MB", 1e6),
+)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -38,7 +47,19 @@ def event_row(group: str, stream: str, timestamp: int, message: str) -> dict[str
         _flatten(document, "", row)
     at = datetime.fromtimestamp(timestamp / 1000, UTC)
     stamp = f"{at:%Y-%m-%d %H:%M:%S}.{at.microsecond // 1000:03}"
+    row.update(_report(message))
     return {**row, "@timestamp": stamp, "@message": message, "@logStream": stream, "@log": group, "@ms": timestamp}
+
+
+def _report(message: str) -> dict[str, Any]:
+    """The fields Insights finds in the line with which Lambda ends an invocation; memory in bytes."""
+    if not message.startswith("REPORT "):
+        return {}
+    found: dict[str, Any] = {"@type": "REPORT"}
+    for field, pattern, factor in _REPORTED:
+        if (match := re.search(pattern, message)) is not None:
+            found[field] = match[1] if factor is None else float(match[1]) * factor
+    return found
 
 
 def _flatten(value: Any, path: str, row: dict[str, Any]) -> None:
