@@ -32,6 +32,7 @@ from monitor.plugin import (
     Missing,
     Observation,
     Params,
+    Past,
     Permission,
     ProbeContext,
     ProbeError,
@@ -171,6 +172,30 @@ def needs(params: ExecutionRate) -> list[Permission]:
     return found
 
 
+async def history(params: ExecutionRate, ctx: ProbeContext) -> Sequence[Past]:
+    """ExecutionsStarted of whole minutes, for a replay: AWS keeps no list of starts by their time."""
+    if params.source == "cloudwatch":
+        return []  # the probe itself reads metrics then
+    machines = await ctx.aws.find(ResourceKind.STATE_MACHINE, params.state_machines)
+    notes = {
+        STARTED: "ExecutionsStarted of whole minutes, minutes late; the daemon lists the executions of the last 60 s",
+        CLOUDWATCH: "",
+    }
+    return [
+        Past(
+            signal.name,
+            machine.name,
+            MetricQuery(
+                "AWS/States", "ExecutionsStarted", (("StateMachineArn", machine.arn),), "Sum", MINUTE, points=3
+            ),
+            note,
+        )
+        for machine in machines
+        for signal, note in notes.items()
+        if signal is STARTED or params.cross_check
+    ]
+
+
 CHECK: Check[ExecutionRate] = Check(
     kind="execution_rate",
     summary="Executions started per minute, their growth, and CloudWatch's own count.",
@@ -206,4 +231,5 @@ execution-rate:
     selectors=("state_machines",),
     interval=timedelta(seconds=10),
     needs=needs,
+    history=history,
 )

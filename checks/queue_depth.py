@@ -25,6 +25,7 @@ from monitor.plugin import (
     MetricQuery,
     Observation,
     Params,
+    Past,
     Permission,
     ProbeContext,
     Resource,
@@ -46,6 +47,15 @@ _COUNTS = {
     VISIBLE: "ApproximateNumberOfMessages",
     IN_FLIGHT: "ApproximateNumberOfMessagesNotVisible",
     DELAYED: "ApproximateNumberOfMessagesDelayed",
+}
+
+
+_HIGHEST = "the highest of each minute from CloudWatch, minutes late; the daemon reads the moment's count directly"
+_METRICS = {
+    VISIBLE: ("ApproximateNumberOfMessagesVisible", _HIGHEST),
+    IN_FLIGHT: ("ApproximateNumberOfMessagesNotVisible", _HIGHEST),
+    DELAYED: ("ApproximateNumberOfMessagesDelayed", _HIGHEST),
+    OLDEST_AGE: ("ApproximateAgeOfOldestMessage", "the same metric, also while the queue is empty"),
 }
 
 
@@ -115,6 +125,29 @@ def needs(params: QueueDepth) -> list[Permission]:
     return [*found, need("sqs:GetQueueAttributes", queue=queues), need("cloudwatch:GetMetricData")]
 
 
+async def history(params: QueueDepth, ctx: ProbeContext) -> Sequence[Past]:
+    """SQS's own metrics, for a replay: a minute's highest count, where the probe reads the moment's."""
+    queues = await ctx.aws.find(ResourceKind.QUEUE, params.queues)
+    if params.include_dlqs:
+        dlqs = {str(arn) for queue in queues if (arn := await _dlq_of(queue, ctx))} - {queue.arn for queue in queues}
+        queues += await ctx.aws.find(ResourceKind.QUEUE, Selector(names=tuple(sorted(dlqs)))) if dlqs else []
+    return [
+        Past(
+            signal.name,
+            queue.name,
+            MetricQuery("AWS/SQS", metric, (("QueueName", queue.name),), "Maximum", MINUTE, points=5),
+            note,
+        )
+        for queue in queues
+        for signal, (metric, note) in _METRICS.items()
+    ]
+
+
+async def _dlq_of(queue: Resource, ctx: ProbeContext) -> str | None:
+    policy = (await _attributes(queue, ctx)).get("RedrivePolicy")
+    return str(json.loads(policy)["deadLetterTargetArn"]) if policy else None
+
+
 CHECK: Check[QueueDepth] = Check(
     kind="queue_depth",
     summary="How many messages queues hold and how old the oldest is.",
@@ -140,5 +173,6 @@ frontier-dlq:
     target_kind=ResourceKind.QUEUE,
     selectors=("queues",),
     interval=timedelta(seconds=30),
+    history=history,
     needs=needs,
 )

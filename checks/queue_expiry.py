@@ -28,6 +28,7 @@ from monitor.plugin import (
     MetricQuery,
     Observation,
     Params,
+    Past,
     Permission,
     ProbeContext,
     Resource,
@@ -102,6 +103,25 @@ async def _spent(params: QueueExpiry, url: str, ctx: ProbeContext) -> float:
     return spent
 
 
+async def history(params: QueueExpiry, ctx: ProbeContext) -> Sequence[Past]:
+    """Today's retention less the age that the metric told, for a replay."""
+
+    async def one(queue: Resource) -> Past:
+        url = queue.facts.get("url")
+        if url is None:
+            url = str((await ctx.aws.call("sqs", "GetQueueUrl", QueueName=queue.name))["QueueUrl"])
+        facts = await _attributes(url, ["MessageRetentionPeriod", "FifoQueue"], ctx)
+        retention = number(facts.get("MessageRetentionPeriod"), f"{queue.name}.MessageRetentionPeriod")
+        spent = 0.0 if facts.get("FifoQueue") == "true" else await _spent(params, url, ctx)
+        query = MetricQuery(
+            "AWS/SQS", "ApproximateAgeOfOldestMessage", (("QueueName", queue.name),), "Maximum", MINUTE, points=5
+        )
+        note = "from the age metric and today's retention; an empty queue counts by its metric"
+        return Past(EXPIRES_IN.name, queue.name, query, note, factor=-1.0, offset=max(0.0, retention - spent))
+
+    return [await one(queue) for queue in await ctx.aws.find(ResourceKind.QUEUE, params.queues)]
+
+
 def needs(params: QueueExpiry) -> list[Permission]:
     """For IAM: what one configuration asks."""
     found = [*discovery(ResourceKind.QUEUE, params.queues), need("cloudwatch:GetMetricData")]
@@ -145,4 +165,5 @@ dlq-expiry:
     selectors=("queues",),
     interval=timedelta(minutes=10),
     needs=needs,
+    history=history,
 )

@@ -8,6 +8,7 @@ import typer
 
 from monitor import __version__
 from monitor.cli import (
+    backtest,
     breakers,
     check,
     daemon,
@@ -68,6 +69,7 @@ def _files(app: typer.Typer) -> None:
     app.command("validate", rich_help_panel=panel)(files.validate)
     app.command("check", rich_help_panel=panel)(check.check)
     app.command("explain", rich_help_panel=panel)(explain.explain)
+    app.command("backtest", rich_help_panel=panel)(backtest.backtest)
     app.command("iam-policy", rich_help_panel=panel)(iam_policy.iam_policy)
     app.command("schema", rich_help_panel=panel)(files.schema)
     config = _group("The configuration as it is understood.")

@@ -37,7 +37,7 @@ async def check_once(boot: Boot, specs: Sequence[CheckSpec], ended: Callable[[Ch
     board = Board()
     board.configure({spec.key: spec for spec in specs})
     places = asyncio.Semaphore(boot.settings.concurrency)
-    async with _reading(boot.settings, clock) as (aws, supervisor):
+    async with reading(boot.settings, clock) as (aws, supervisor):
         secrets = SecretResolver(boot.environ, lambda: aws.reads(AwsSpec()), clock)
         runner = Runner(clock, supervisor, secrets)
 
@@ -56,12 +56,13 @@ async def check_once(boot: Boot, specs: Sequence[CheckSpec], ended: Callable[[Ch
 async def resolve(reference: str, settings: Settings, environ: Mapping[str, str]) -> str:
     """The value behind a secret reference. Raises ActionError."""
     clock = SystemClock()
-    async with _reading(settings, clock) as (aws, _):
+    async with reading(settings, clock) as (aws, _):
         return await SecretResolver(environ, lambda: aws.reads(AwsSpec()), clock).resolve(reference)
 
 
 @asynccontextmanager
-async def _reading(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Aws, Supervisor]]:
+async def reading(settings: Settings, clock: Clock) -> AsyncIterator[tuple[Aws, Supervisor]]:
+    """AWS to read from, and the supervisor of what it starts; closed at the end."""
     supervisor = Supervisor()
     aws = Aws(aws_settings(settings), clock, Instruments(__version__), supervisor.spawn)
     await aws.open()

@@ -11,7 +11,7 @@ from monitor.core.model import Missing, Observation
 from monitor.core.spec import SignalSpec
 from monitor.plugin.params import Params, ResourceKind, Selector, target_name
 from monitor.plugin.permissions import Permission
-from monitor.plugin.reading import OperationUse, ProbeContext
+from monitor.plugin.reading import OperationUse, Past, ProbeContext
 
 P = TypeVar("P", bound=Params)
 P_contra = TypeVar("P_contra", bound=Params, contravariant=True)
@@ -57,6 +57,10 @@ class Check(Generic[P]):
     #: True where the targets are found in what is read (groups of log lines): one that is not seen again is gone.
     roaming: Callable[[P], bool] | None = None
     needs: Callable[[P], Sequence[Permission]] | None = None
+    #: For a probe that reads the present state: which metrics tell what that was. Only the backtest asks, once; `ctx`
+    #: is the present. Signals it leaves out can't be replayed. Without it, or where it answers nothing, the probe runs
+    #: on the metrics of the past.
+    history: Callable[[P, ProbeContext], Awaitable[Sequence[Past]]] | None = None
 
     def discovers(self, params: P) -> bool:
         """True if the targets are known only once AWS was asked: by a glob or tag, or because they roam."""

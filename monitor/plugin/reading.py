@@ -49,6 +49,20 @@ class MetricSeries:
         return self.points[-1] if self.points else None
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Where a signal that is read directly has its past: the newest point of `query`'s window, as
+    `factor * point + offset`. `note` says what differs from the direct read; without a datapoint the point is absent.
+    """
+
+    signal: str
+    target: str
+    query: MetricQuery
+    note: str
+    factor: float = 1.0
+    offset: float = 0.0
+
+
 class Reads(Protocol):
     """AWS, reading only: a mutating operation raises ProbeError(invalid). All methods raise ProbeError.
 
