@@ -68,6 +68,21 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What one step of a trip would do, and how far it reaches: what a person is shown before saying yes."""
+
+    summary: str
+    #: Of an action: notify | reversible | disruptive | destructive; else empty.
+    risk: str = ""
+    #: Whether recovery can put it back; None: there is nothing to put back.
+    undo: bool | None = None
+    #: It keeps a source from bringing anything in.
+    cuts: bool = False
+    #: In the action's own words, how much it can hit.
+    blast_radius: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BreakerView:
     """A breaker as people see it."""
 
@@ -98,6 +113,8 @@ class BreakerView:
     runbook: str | None = None
     #: Changes of this trip that somebody else changed since.
     drifted: int = 0
+    #: `plan` with what each step risks.
+    planned: tuple[PlannedStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,19 @@ from monitor.core.condition import describe
 from monitor.core.model import Severity
 from monitor.core.spec import BreakerSpec, Combine, StepSpec
 from monitor.core.view import BreakerView, ChangeView, StepView
-from monitor.engine import planning
 from monitor.engine.acting import Progress
+from monitor.engine.sketches import Sketches
 from monitor.engine.worker import Worker
-from monitor.plugin import Registry
 
 #: Changes shown per step; a step on thousands of targets says how many more there are.
 SHOWN = 20
 
 
-def breaker_view(worker: Worker, registry: Registry, now: datetime) -> BreakerView:
+def breaker_view(worker: Worker, sketches: Sketches, now: datetime) -> BreakerView:
     """One breaker, whole."""
     record, trip = worker.record, worker.record.trip
     spec = worker.spec or (trip.spec if trip is not None else None)
+    planned = sketches.plan(f"{record.pipeline}/{record.name}", spec, trip, now)
     return BreakerView(
         pipeline=record.pipeline,
         name=record.name,
@@ -39,11 +39,12 @@ def breaker_view(worker: Worker, registry: Registry, now: datetime) -> BreakerVi
         trips_today=len(diagram.recent(record.trips, now)),
         trips_per_day=spec.limits.trips_per_day if spec else None,
         phase=record.phase,
-        steps=tuple(_step(worker, registry, step, now) for step in record.steps),
+        steps=tuple(_step(worker, spec, sketches, step, now) for step in record.steps),
         hold_until=record.hold_until,
         trial_until=record.trial_until if record.trial_from is not None else None,
         recovery="auto" if trip is not None and trip.recovers_alone else (spec.recover.mode if spec else "manual"),
-        plan=_plan(registry, spec, trip, now),
+        plan=tuple(step.summary for step in planned),
+        planned=planned,
         approval=worker.awaiting(),
         incident=trip.incident if trip else None,
         condition=describe(spec.condition) if spec else "",
@@ -62,23 +63,16 @@ def _gone(record: Breaker) -> BreakerSpec:
     return BreakerSpec(record.pipeline, record.name, Severity.SEV3, Combine(1, ()))
 
 
-def _plan(registry: Registry, spec: BreakerSpec | None, trip: Trip | None, now: datetime) -> tuple[str, ...]:
-    if spec is None:
-        return ()
-    if trip is None:
-        return planning.rehearse(registry, spec, now)
-    return tuple(planning.describe_step(registry, step, trip, now) for step in spec.on_trip)
-
-
-def _step(worker: Worker, registry: Registry, step: StepState, now: datetime) -> StepView:
-    trip = worker.record.trip
+def _step(worker: Worker, spec: BreakerSpec | None, sketches: Sketches, step: StepState, now: datetime) -> StepView:
+    record, trip = worker.record, worker.record.trip
     assert trip is not None, "a playbook runs for a trip"
+    key = f"{record.pipeline}/{record.name}"
     entries = _entries(worker, step.spec, trip)
     return StepView(
         id=step.spec.id,
         verb=step.spec.verb,
         phase=step.phase.value,
-        summary=planning.describe_step(registry, step.spec, trip, now),
+        summary=sketches.summary(key, spec, trip, step.spec, record.phase, now),
         gate=step.gate,
         detail=step.detail,
         until=step.until,

@@ -24,6 +24,15 @@ class Chart:
     warning: float | None
     critical: float | None
     label: str
+    #: The ends of the scale and the span, as people read them.
+    top: str
+    bottom: str
+    span: str
+    #: For the pointer and the keys: seconds of the left and right edge, the scale, and `seconds:value` pairs from the
+    #: left edge on.
+    left: int
+    right: int
+    readings: str
 
 
 def draw(row: Row, now: datetime) -> Chart | None:
@@ -54,7 +63,18 @@ def draw(row: Row, now: datetime) -> Chart | None:
         warning=bound(row.warning_bound),
         critical=bound(row.critical_bound),
         label=_label(row, values, now.timestamp() - points[0][0]),
+        top=quantity(high, row.unit),
+        bottom=quantity(low, row.unit),
+        span=span(right - left),
+        left=int(left),
+        right=math.ceil(right),
+        readings=" ".join(f"{round(at) - int(left)}:{_short(value)}" for at, value in points),
     )
+
+
+def _short(value: float) -> str:
+    """Six digits: more than anybody reads off a chart, and few bytes."""
+    return f"{value:.6g}"
 
 
 def _scale(values: list[float], bounds: list[float]) -> tuple[float, float]:

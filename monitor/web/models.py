@@ -65,6 +65,14 @@ class Step(Out):
     changes: tuple[Change, ...]
 
 
+class PlannedStep(Out):
+    summary: str
+    risk: str = Field(description="of an action: notify, reversible, disruptive or destructive; else empty")
+    undo: bool | None = Field(description="whether recovery can put it back; none: there is nothing to put back")
+    cuts: bool = Field(description="it keeps a source from bringing anything in")
+    blast_radius: str
+
+
 class Breaker(Out):
     pipeline: str
     name: str
@@ -90,6 +98,7 @@ class Breaker(Out):
     condition: str
     runbook: str | None
     drifted: int
+    planned: tuple[PlannedStep, ...] = Field(description="the plan with what each step risks")
 
 
 class TimelineEntry(Out):

@@ -86,4 +86,5 @@ def _content(answer: type[BaseModel] | str) -> dict[str, Any]:
 
 def _identifier(route: Route) -> str:
     words = re.findall(r"[A-Za-z0-9]+", route.path.removeprefix("/api/v1"))
-    return "_".join([route.method.lower(), *(words or ["page"])])
+    kind = ["page"] if route.answer == "text/html" else []  # of an incident there is a page and an answer of the API
+    return "_".join([route.method.lower(), *kind, *words])

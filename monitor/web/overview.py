@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from monitor.core.model import Level, Mode, Row, State
 from monitor.core.view import BreakerView, CheckView, IncidentView, SilenceView, StatusView, Surface
+from monitor.web.attention import Holding, PipelinePanel, Todo, holdings, pipeline_panels, todos
 from monitor.web.chart import Chart, draw
 from monitor.web.words import plural, words
 
 # The page stays small whatever the daemon watches; the API has the rest.
 MAX_ROWS = 24  # of one check
+MAX_ROWS_OK = 4  # of a check that is ok, on the page of all pipelines
 MAX_PAGE_ROWS = 300  # of all, given out worst check first
 MAX_CHECKS = 200
 MAX_BREAKERS = 200
@@ -21,6 +24,12 @@ MAX_TARGETS = 12
 MAX_CHANGES = 10
 MAX_RESOLVED = 10
 MAX_TIMELINE = 50
+MAX_LINES = 8  # of a timeline beside everything else
+MAX_TODOS = 12
+MAX_HELD = 40
+MAX_OPEN = 30
+MAX_SWITCHES = 24
+MAX_SILENCES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +55,16 @@ class CheckPanel:
 
 
 @dataclass(frozen=True, slots=True)
-class PipelinePanel:
-    """A pipeline in one line."""
+class Scope:
+    """What a page is about: all, one pipeline, or one incident (and then its pipeline too)."""
 
-    name: str
-    level: Level
-    owned: bool
-    checks: int
-    breakers: int
-    tripped: int
+    pipeline: str = ""
+    incident: str = ""
+
+    @property
+    def root(self) -> str:
+        """The way up to the page of all, for relative addresses: a proxy may serve the daemon below a path."""
+        return "../" if self.pipeline or self.incident else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +80,15 @@ class Verdict:
 class Overview:
     """Everything the page shows."""
 
+    scope: Scope
     status: StatusView
     verdict: Verdict
     commands: bool
+    todos: tuple[Todo, ...]
+    more_todos: int
     pipelines: tuple[PipelinePanel, ...]
+    held: tuple[Holding, ...]
+    more_held: int
     #: Breakers that are not plainly closed, then the quiet ones.
     active: tuple[BreakerView, ...]
     quiet: tuple[BreakerView, ...]
@@ -81,6 +96,9 @@ class Overview:
     checks: tuple[CheckPanel, ...]
     more_checks: int
     open_incidents: tuple[IncidentView, ...]
+    more_incidents: int
+    #: The one that the page is about.
+    incident: IncidentView | None
     resolved: tuple[IncidentView, ...]
     silences: tuple[SilenceView, ...]
     limits: Limits
@@ -90,6 +108,21 @@ class Overview:
         """The engine's own time."""
         return self.status.now
 
+    @property
+    def root(self) -> str:
+        """Where the page of all is, seen from this one."""
+        return self.scope.root
+
+    @property
+    def acting(self) -> tuple[BreakerView, ...]:
+        """Of the active ones, those that act or wait to."""
+        return tuple(b for b in self.active if b.mode != Mode.OBSERVE)
+
+    @property
+    def observing(self) -> tuple[BreakerView, ...]:
+        """Of the active ones, those that would have acted."""
+        return tuple(b for b in self.active if b.mode == Mode.OBSERVE)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -98,6 +131,8 @@ class Limits:
     targets: int = MAX_TARGETS
     changes: int = MAX_CHANGES
     timeline: int = MAX_TIMELINE
+    lines: int = MAX_LINES
+    switches: int = MAX_SWITCHES
 
 
 _STATES = {State.TRIPPING: 0, State.OPEN: 1, State.HALF_OPEN: 2, State.CLOSED: 3}
@@ -127,28 +162,76 @@ def snapshot(surface: Surface) -> Snapshot:
     )
 
 
-def overview(seen: Snapshot, commands: bool) -> Overview:
+def within(seen: Snapshot, scope: Scope) -> Snapshot | None:
+    """Only what belongs to `scope`; None if there is no such pipeline or incident."""
+    name = scope.pipeline
+    if scope.incident:
+        found = next((i for i in seen.incidents if i.id == scope.incident), None)
+        if found is None:
+            return None
+        mine = found.breaker
+        return replace(
+            seen,
+            breakers=tuple(
+                b for b in seen.breakers if b.pipeline == found.pipeline and (b.name == mine or b.incident == found.id)
+            ),
+            checks=tuple(c for c in seen.checks if c.pipeline == found.pipeline and _concerns(c, found, seen.breakers)),
+            incidents=(found,), silences=(),
+        )  # fmt: skip
+    if not name:
+        return seen
+    orphans = any(b.pipeline == name for b in seen.breakers)
+    if name not in seen.status.pipelines and not orphans:
+        return None
+    return replace(
+        seen,
+        rows=tuple(row for row in seen.rows if row.pipeline == name),
+        checks=tuple(c for c in seen.checks if c.pipeline == name),
+        breakers=tuple(b for b in seen.breakers if b.pipeline == name),
+        incidents=tuple(i for i in seen.incidents if i.pipeline == name),
+        silences=tuple(s for s in seen.silences if s.matchers.get("pipeline", name) == name),
+        status=replace(seen.status, pipelines=(name,)),
+    )
+
+
+def _concerns(check: CheckView, incident: IncidentView, breakers: Sequence[BreakerView]) -> bool:
+    """Whether a check has to do with an incident: it opened it, or its breaker's condition names it."""
+    conditions = [b.condition for b in breakers if b.pipeline == incident.pipeline and b.name == incident.breaker]
+    named = {word for text in conditions for word in re.findall(r"[\w-]+", text)}
+    return check.name == incident.check or check.name in named
+
+
+def overview(seen: Snapshot, commands: bool, scope: Scope = Scope()) -> Overview:
     """Sorts, cuts and draws. Pure."""
     status = seen.status
     incidents = sorted(seen.incidents, key=lambda i: i.opened_at, reverse=True)
+    live = [i for i in incidents if i.resolved_at is None]
     breakers = sorted(
         seen.breakers, key=lambda b: (_STATES[b.state], b.mode == Mode.OBSERVE, b.severity, b.pipeline, b.name)
     )
     shown = breakers[:MAX_BREAKERS]
     checks = sorted(seen.checks, key=lambda c: (-c.level.rank, c.pipeline, c.name))
+    waiting, held = todos(breakers, live, checks, status.now), holdings(breakers)
     return Overview(
+        scope=scope,
         status=status,
         verdict=verdict(status, checks, breakers),
         commands=commands,
-        pipelines=_pipelines(status, checks, breakers),
+        todos=waiting[:MAX_TODOS],
+        more_todos=max(0, len(waiting) - MAX_TODOS),
+        pipelines=() if scope.incident else pipeline_panels(status, checks, breakers),
+        held=held[:MAX_HELD],
+        more_held=max(0, len(held) - MAX_HELD),
         active=tuple(b for b in shown if _needs_attention(b)),
         quiet=tuple(b for b in shown if not _needs_attention(b)),
         more_breakers=len(breakers) - len(shown),
-        checks=_panels(checks[:MAX_CHECKS], seen.rows, status.now),
+        checks=_panels(checks[:MAX_CHECKS], seen.rows, status.now, MAX_ROWS if scope.root else MAX_ROWS_OK),
         more_checks=max(0, len(checks) - MAX_CHECKS),
-        open_incidents=tuple(i for i in incidents if i.resolved_at is None),
+        open_incidents=tuple(live[:MAX_OPEN]),
+        more_incidents=max(0, len(live) - MAX_OPEN),
+        incident=incidents[0] if scope.incident else None,
         resolved=tuple(i for i in incidents if i.resolved_at is not None)[:MAX_RESOLVED],
-        silences=tuple(sorted(seen.silences, key=lambda s: s.until)),
+        silences=tuple(sorted(seen.silences, key=lambda s: s.until))[:MAX_SILENCES],
         limits=Limits(),
     )
 
@@ -170,13 +253,15 @@ def verdict(status: StatusView, checks: Sequence[CheckView], breakers: Sequence[
         for level in (Level.CRITICAL, Level.WARNING, Level.UNKNOWN)
         if levels[level]
     ]
+    if shadows := sum(b.state != State.CLOSED and b.mode == Mode.OBSERVE and not b.disabled for b in breakers):
+        told.append(f"{plural(shadows, 'observing breaker')} would act")
     if not status.ready:
         return Verdict(Level.UNKNOWN, "Not ready", _sentence([*parts, *told]))
     if parts or levels[Level.CRITICAL]:
         title = parts or [told.pop(0)]
         return Verdict(Level.CRITICAL, _sentence(title), _sentence(told))
     if told:
-        worst = Level.WARNING if levels[Level.WARNING] else Level.UNKNOWN
+        worst = Level.WARNING if levels[Level.WARNING] or shadows else Level.UNKNOWN
         return Verdict(worst, _sentence(told), "No breaker has tripped.")
     if not checks:
         return Verdict(Level.UNKNOWN, "Nothing is watched", "No check is configured.")
@@ -193,7 +278,8 @@ def _needs_attention(breaker: BreakerView) -> bool:
     return breaker.state != State.CLOSED or breaker.latched or breaker.orphaned or breaker.approval is not None
 
 
-def _panels(checks: Sequence[CheckView], rows: Sequence[Row], now: datetime) -> tuple[CheckPanel, ...]:
+def _panels(checks: Sequence[CheckView], rows: Sequence[Row], now: datetime, calm_rows: int) -> tuple[CheckPanel, ...]:
+    """`calm_rows`: how many rows a check that is ok shows at most."""
     found: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         found[row.pipeline, row.check].append(row)
@@ -201,21 +287,9 @@ def _panels(checks: Sequence[CheckView], rows: Sequence[Row], now: datetime) -> 
     for check in checks:
         # Stable: rows of one level stay in the engine's order, so lines don't jump between refreshes.
         own = sorted(found[check.pipeline, check.name], key=lambda r: (-r.level.rank, not r.pending))
-        shown = own[: min(MAX_ROWS, max(left, 1))]
+        most = calm_rows if check.level is Level.OK else MAX_ROWS
+        shown = own[: min(most, max(left, 1))]
         left -= len(shown)
         drawn = tuple(SignalPanel(row, draw(row, now)) for row in shown)
         panels.append(CheckPanel(check, drawn, len(own) - len(shown)))
-    return tuple(panels)
-
-
-def _pipelines(
-    status: StatusView, checks: Sequence[CheckView], breakers: Sequence[BreakerView]
-) -> tuple[PipelinePanel, ...]:
-    panels = []
-    for name in status.pipelines:
-        own = [c for c in checks if c.pipeline == name]
-        switches = [b for b in breakers if b.pipeline == name]
-        worst = max((c.level for c in own), key=lambda level: level.rank, default=Level.UNKNOWN)
-        tripped = sum(b.state != State.CLOSED and b.mode != Mode.OBSERVE for b in switches)
-        panels.append(PipelinePanel(name, worst, status.leases.get(name, False), len(own), len(switches), tripped))
     return tuple(panels)

@@ -44,7 +44,25 @@ def table() -> tuple[Route, ...]:
 def _pages() -> tuple[Route, ...]:
     return (
         Route("GET", "/", page.index, "The status page", "text/html"),
-        Route("GET", "/fragment", page.fragment, "The status page's changing part", "text/html"),
+        Route("GET", "/pipelines/{pipeline}", page.pipeline, "One pipeline's page", "text/html", statuses=(404,)),
+        Route("GET", "/incidents/{id}", page.incident, "One incident's page", "text/html", statuses=(404,)),
+        Route(
+            "GET",
+            "/fragment",
+            page.fragment,
+            "A status page's changing part",
+            "text/html",
+            query=("pipeline", "incident"),
+            statuses=(404,),
+        ),
+        Route(
+            "GET",
+            "/badge/{pipeline}.svg",
+            page.badge,
+            "A pipeline's state as a badge",
+            "image/svg+xml",
+            statuses=(404,),
+        ),
         Route("GET", "/static/{name}", page.static, "The status page's script, style and icon", "*/*", statuses=(404,)),
         Route("GET", "/metrics", probes.metrics, "Prometheus or OpenMetrics exposition, by Accept", "text/plain"),
         Route("GET", "/healthz", probes.healthz, "The event loop answers; says nothing of AWS", models.Health),

@@ -162,9 +162,11 @@ def test_the_first_sentence_is_the_worst_news(
 
 
 def test_a_shadow_trip_is_no_trip(surface: Any) -> None:
-    """An observing breaker that is open changes nothing, so the sentence does not count it."""
+    """An observing breaker that is open changes nothing: it is not counted among the tripped, and said for itself."""
     shadow = replace(surface.view_breakers[1], state=State.OPEN, mode=Mode.OBSERVE)
-    assert verdict(surface.view_status, checks(surface, Level.OK), [shadow]).title == "All quiet"
+    said = verdict(surface.view_status, checks(surface, Level.OK), [shadow])
+    assert (said.level, said.title) == (Level.WARNING, "1 observing breaker would act")
+    assert said.detail == "No breaker has tripped."
 
 
 def test_not_ready_comes_first(surface: Any) -> None:
