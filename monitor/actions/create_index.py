@@ -19,7 +19,19 @@ from pydantic import Field, field_validator
 
 from monitor.actions.postgres import NAME, Dsn, Session, Table, connected, quoted
 from monitor.actions.readback import confirmed
-from monitor.plugin import Action, ActionContext, ActionError, Change, Duration, Json, Params, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Duration,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    Risk,
+)
 
 #: The index of that name in the table's schema. Expressions among its columns have no name and show as ''.
 _SEEN = """
@@ -139,6 +151,11 @@ def _shown(found: Mapping[str, Any] | None) -> Json:
     return [str(column) for column in found["columns"]] if found["ours"] else ["of another table"]
 
 
+def needs(params: IndexParams) -> list[Permission]:
+    """For IAM: nothing, the database has roles of its own."""
+    return []
+
+
 ACTION = Action(
     name="create_index",
     summary="Creates an index on columns of a PostgreSQL table beside the traffic, and drops it again.",
@@ -152,4 +169,5 @@ ACTION = Action(
     permissions=(),
     example='create_index: {dsn: "env:FLUXA_DSN", table: events, columns: [event_id]}',
     blast_radius="I/O of the database while it is built; each write to the table does a little more.",
+    needs=needs,
 )

@@ -16,7 +16,20 @@ from datetime import datetime
 from pydantic import Field
 
 from monitor.actions.readback import confirmed
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, ProbeError, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    ProbeError,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 _MOST = 64 * 1024
 
@@ -113,6 +126,12 @@ def _value(body: bytes, content_type: str) -> Json:
     return {"sha256": hashlib.sha256(body).hexdigest(), "type": content_type}
 
 
+def needs(params: PutObjectParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    reads = need("s3:ListBucket", bucket=params.bucket)
+    return [reads, need("s3:GetObject", "s3:PutObject", "s3:DeleteObject", object=f"{params.bucket}/{params.key}")]
+
+
 ACTION = Action(
     name="put_object",
     summary="Puts a small text as an object into a bucket, and puts back what was there.",
@@ -130,4 +149,5 @@ ACTION = Action(
   text: "<!doctype html><title>Maintenance</title><p>The dashboard is back soon."
 """,
     blast_radius="One object of one bucket.",
+    needs=needs,
 )

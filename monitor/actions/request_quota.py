@@ -15,13 +15,27 @@ from typing import Any
 
 from pydantic import Field
 
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, ProbeError, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    ProbeError,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 #: Requests over which AWS still decides.
 _OPEN = ("PENDING", "CASE_OPENED")
 _REFUSED = ("DENIED", "CASE_CLOSED", "NOT_APPROVED", "INVALID_REQUEST")
 #: A refusal this young stands: asking again the same day wins nothing.
 _STANDS = timedelta(days=7)
+_HISTORY = "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota"
 
 
 class QuotaParams(Params):
@@ -120,6 +134,13 @@ async def _value(change: Change, ctx: ActionContext) -> float | None:
     return None
 
 
+def needs(params: QuotaParams) -> list[Permission]:
+    """For IAM: what one step asks."""
+    quota = f"{params.service}/{params.quota}"
+    asked = need("servicequotas:GetServiceQuota", "servicequotas:RequestServiceQuotaIncrease", quota=quota)
+    return [asked, need("servicequotas:GetAWSDefaultServiceQuota", _HISTORY)]
+
+
 ACTION = Action(
     name="request_quota",
     summary="Requests a higher service quota, once.",
@@ -133,9 +154,10 @@ ACTION = Action(
     permissions=(
         "servicequotas:GetServiceQuota",
         "servicequotas:GetAWSDefaultServiceQuota",
-        "servicequotas:ListRequestedServiceQuotaChangeHistoryByQuota",
+        _HISTORY,
         "servicequotas:RequestServiceQuotaIncrease",
     ),
     example="request_quota: {service: lambda, quota: L-B99A9384, value: 2000}",
     blast_radius="A request to AWS for one quota; granted, it stays.",
+    needs=needs,
 )

@@ -26,10 +26,12 @@ from monitor.plugin import (
     Duration,
     Json,
     Params,
+    Permission,
     ProbeError,
     Reason,
     Receipt,
     Risk,
+    need,
 )
 
 #: Error codes that CloudFront can answer with a page (Developer Guide, as above).
@@ -159,6 +161,11 @@ async def _read(change: Change, ctx: ActionContext) -> Mapping[str, Any]:
         raise
 
 
+def needs(params: ErrorPageParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    return [need(*ACTION.permissions, distribution=params.distribution)]
+
+
 ACTION = Action(
     name="set_error_page",
     summary="Has a CloudFront distribution show a page where its origin answers with an error.",
@@ -171,4 +178,5 @@ ACTION = Action(
     permissions=("cloudfront:GetDistributionConfig", "cloudfront:UpdateDistribution"),
     example="set_error_page: {distribution: E2QWRUHAPOMQZL, page: /maintenance/index.html}",
     blast_radius="What viewers of one distribution see in place of errors.",
+    needs=needs,
 )

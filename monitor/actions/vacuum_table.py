@@ -13,7 +13,19 @@ from datetime import datetime, timedelta
 from pydantic import Field
 
 from monitor.actions.postgres import Dsn, Session, Table, connected, quoted
-from monitor.plugin import Action, ActionContext, ActionError, Change, Duration, Json, Params, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Duration,
+    Json,
+    Params,
+    Permission,
+    Reason,
+    Receipt,
+    Risk,
+)
 
 _SEEN = """
 select s.last_vacuum as vacuumed, s.n_dead_tup as dead, clock_timestamp() as now
@@ -72,6 +84,11 @@ async def _seen(session: Session, table: str) -> tuple[datetime | None, int, dat
     return rows[0]["vacuumed"], int(rows[0]["dead"] or 0), rows[0]["now"]
 
 
+def needs(params: VacuumParams) -> list[Permission]:
+    """For IAM: nothing, the database has roles of its own."""
+    return []
+
+
 ACTION = Action(
     name="vacuum_table",
     summary="Runs VACUUM (ANALYZE) on one table of a PostgreSQL database.",
@@ -84,4 +101,5 @@ ACTION = Action(
     permissions=(),
     example='vacuum_table: {dsn: "env:FLUXA_DSN", table: events}',
     blast_radius="I/O of the database while it runs.",
+    needs=needs,
 )

@@ -2,6 +2,7 @@
 # ruff: noqa: N803 - the fakes take AWS's own parameter names
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from monitor.actions.reprocess_objects import ACTION as REPROCESS
 from monitor.actions.windows import Windows
 from monitor.plugin import ActionError, Held, Reason
 from monitor.testing import FakeActionContext, run_action
+from monitor.testing.actions import TRIP
 from monitor.testing.clock import EPOCH
 
 LOST = ActionError(Reason.TIMEOUT, "lambda:Invoke: no answer in time", ambiguous=True)
@@ -340,3 +342,42 @@ async def test_what_is_beyond_the_limit_is_counted(fake):
     aws = fake({**one.replies, "s3.ListObjectsV2": buckets().list}, action=REPROCESS)
     run = await run_action(REPROCESS, {**OBJECTS, "most": 1}, aws)
     assert run.receipt.data == {"sent": 1, "left": 1, "unclear": []}
+
+
+async def test_what_a_cut_source_missed_is_started_once_across_a_kill(fake):
+    """Objects that came since the trip began, one named execution each, also those that came a second ago."""
+    started, died = {}, [Killed()]
+
+    def start(*, stateMachineArn, name, input):
+        if name in started:
+            raise ActionError(Reason.INVALID, "stepfunctions:StartExecution: ExecutionAlreadyExists: there")
+        started[name] = json.loads(input)
+        if len(started) == 2 and died:
+            raise died.pop()
+        return {"executionArn": "x"}
+
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:etl-workflow"
+    params = {
+        "state_machine": machine, "source": {"bucket": "raw", "prefix": "in/"},
+        "processed": {"bucket": "curated"}, "event": "eventbridge", "since_trip": True,
+    }  # fmt: skip
+    raw = {"in/before.csv": 61, "in/a.csv": 59, "in/b.csv": 30, "in/c.csv": 0, "in/done.csv": 20, "in/later.csv": -5}
+    listed = Buckets(raw=raw, curated={"done.parquet": 10})
+    trip = replace(TRIP, started_at=EPOCH - timedelta(hours=1))
+    aws = fake({"stepfunctions.StartExecution": start, "s3.ListObjectsV2": listed.list}, action=REPROCESS)
+    context = FakeActionContext(aws, trip=trip)
+    change = REPROCESS.plan(REPROCESS.params.model_validate(params), context.now())
+    assert (change.resource, "came since" in change.summary) == ("states/etl-workflow", True)
+    with pytest.raises(Killed):
+        await REPROCESS.apply(change, context)
+    receipt = await REPROCESS.apply(change, context)
+    keys = [event["detail"]["object"]["key"] for event in started.values()]
+    assert keys == ["in/a.csv", "in/b.csv", "in/c.csv"]
+    assert receipt.data == {"sent": 3, "left": 0, "unclear": []}
+
+
+def test_a_function_or_a_machine_is_named():
+    """One of them."""
+    for given in ({}, {"function": "f", "state_machine": "m"}):
+        with pytest.raises(ValueError, match="name a function or a state_machine"):
+            REPROCESS.params.model_validate({"source": {"bucket": "raw"}, **given})
