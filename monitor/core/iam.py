@@ -17,7 +17,7 @@ PREFIXES: Mapping[str, str] = {
     "apigatewayv2": "apigateway", "elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing",
     "emr": "elasticmapreduce", "opensearch": "es", "efs": "elasticfilesystem", "mwaa": "airflow", "amp": "aps",
     "timestream-query": "timestream", "timestream-write": "timestream", "dynamodbstreams": "dynamodb",
-    "kinesisanalyticsv2": "kinesisanalytics", "sesv2": "ses", "neptune": "rds", "docdb": "rds", "wafv2": "wafv2",
+    "accessanalyzer": "access-analyzer", "kinesisanalyticsv2": "kinesisanalytics", "sesv2": "ses", "neptune": "rds", "docdb": "rds", "wafv2": "wafv2",
 }  # fmt: skip
 
 #: Where the action is not called like the operation.
@@ -48,6 +48,7 @@ _ACTIONS: Mapping[str, tuple[str, ...]] = {
     "sns:PublishBatch": ("sns:Publish",),
     "budgets:DescribeBudget": ("budgets:ViewBudget",),
     "budgets:DescribeBudgets": ("budgets:ViewBudget",),
+    "budgets:UpdateBudget": ("budgets:ModifyBudget",),
     "sts:GetCallerIdentity": (),  # needs no permission
     "sts:GetSessionToken": (),
     "dynamodb:TransactWriteItems": (
@@ -191,6 +192,10 @@ _ACCOUNT_WIDE = re.compile(
 )
 
 
+#: A resource that the request itself does not name: it is taken as allowed wherever its action is.
+UNKNOWN = ""
+
+
 def is_account_wide(action: str) -> bool:
     """Whether a policy can't narrow this action to resources."""
     return _ACCOUNT_WIDE.fullmatch(action) is not None
@@ -242,7 +247,7 @@ def _special(aws_service: str, operation: str, low: Mapping[str, Any], where: Wh
             return (
                 arn_of("deployment_group", f"{low['applicationname']}/{low.get('deploymentgroupname', '*')}", where),
             )
-        return (arn_of("deployment_group", "*", where),)
+        return (UNKNOWN,)  # a deployment's id says nothing of its group
     if aws_service == "application-autoscaling":
         return (arn_of("scalable_target", "*", where),)
     if aws_service == "service-quotas":
@@ -286,7 +291,8 @@ def allows(statements: Sequence[Mapping[str, Any]], demand: Demand) -> bool:
 def _applies(statement: Mapping[str, Any], demand: Demand) -> bool:
     if not any(matches(one, demand.action, ignore_case=True) for one in _listed(statement.get("Action"))):
         return False
-    if not any(matches(one, demand.resource) for one in _listed(statement.get("Resource"))):
+    resources = _listed(statement.get("Resource"))
+    if demand.resource != UNKNOWN and not any(matches(one, demand.resource) for one in resources):
         return False
     for operator, wanted in (statement.get("Condition") or {}).items():
         for key, values in wanted.items():

@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 from cutting import cut, pace
 from emulated import Emulated
+from permitted import DAEMON, statements_of
 from played import told_by
 from scene import Scene, Stage
 from scene_clock import SceneClock
@@ -59,6 +60,8 @@ async def stage(
             loaded = cut(pipeline, environ, breakers, checks)
             await side.post("reset")
             await side.post("clock", at=at.timestamp())
+            # Every scene is played under the policy that `iam-policy` prints for it.
+            await side.post("iam", statements=statements_of(loaded), agent=DAEMON)
             clock = SceneClock(at)
             emulated = Emulated(emulator.url, side, clock)
             wire.before = emulated.sync
@@ -69,4 +72,6 @@ async def stage(
         yield make
         for pipeline, scene in scenes:
             record_property(f"played {pipeline}", told_by(scene.log))
+        denied = (await side.get("iam"))["denied"]
         await side.post("reset")
+        assert not denied, f"the policy of iam-policy lacks {denied[:5]}"

@@ -88,6 +88,8 @@ class Control:
             "POST s3/age": lambda body: {
                 "count": s3.age(_where(body)[0], body["bucket"], body.get("prefix", ""), float(body["seconds"]))
             },
+            "POST iam": self._iam,
+            "GET iam": self._decided,
             "GET deliveries": lambda body: {"deliveries": dict(self._emulator.deliveries)},
         }
 
@@ -103,6 +105,16 @@ class Control:
                 return 200, {"ok": True, **route(given)}
         except (KeyError, ValueError, TypeError) as error:
             return 400, {"ok": False, "error": f"{type(error).__name__}: {error}"}
+
+    def _iam(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`statements` are enforced on requests whose User-Agent holds `agent`; without them nothing is."""
+        self._emulator.guard.enforce(body.get("statements"), body.get("agent", ""))
+        return {}
+
+    def _decided(self, body: dict[str, Any]) -> dict[str, Any]:
+        """(action, resource) pairs that were allowed, and what was denied."""
+        guard = self._emulator.guard
+        return {"allowed": sorted(guard.allowed), "denied": list(guard.denied)}
 
     def _log(self, body: dict[str, Any]) -> dict[str, Any]:
         """`counts` and `refused` per `service:Operation`; `entries` of one `operation=service:Operation` if asked."""

@@ -92,8 +92,8 @@ class Door:
             )
         began, call = time.monotonic(), read_call(environ, body)
         fault = self._emulator.fault_for(call)
-        reply = self._disturbed(call, fault) or self._answer(call, environ)
         agent = environ.get("HTTP_USER_AGENT", "")
+        reply = self._disturbed(call, fault) or self._forbidden(call, agent) or self._answer(call, environ)
         self._emulator.record(call, reply.status, time.monotonic() - began, agent)
         if fault is not None and fault.truncate:
             reply = Reply(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
@@ -110,6 +110,11 @@ class Door:
         if not self._emulator.permits(call):
             return refuse(call, "ThrottlingException", "Rate exceeded", 400)
         return None
+
+    def _forbidden(self, call: Call, agent: str) -> Reply | None:
+        """What IAM says, before the service is asked."""
+        with self._emulator.lock:
+            return self._emulator.guard.refusal(call, agent)
 
     def _answer(self, call: Call, environ: dict[str, Any]) -> Reply:
         with self._emulator.lock:

@@ -12,6 +12,7 @@ from typing import Any
 
 from monitor.demo.emulator.calls import Call, Reply
 from monitor.demo.emulator.clock import EmulatedClock
+from monitor.demo.emulator.iam import Guard
 
 Answerer = Callable[[Call], Reply | None]
 
@@ -104,6 +105,8 @@ class Emulator:
     pools: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     #: CloudFormation's stacks by (account, region, name).
     stacks: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    #: IAM at the door.
+    guard: Guard = field(default_factory=Guard)
     #: CloudTrail's records.
     trail: list[dict[str, Any]] = field(default_factory=list)
 
@@ -163,6 +166,7 @@ class Emulator:
             self.trail.clear()
             self.stacks.clear()
             self.pools.clear()
+            self.guard.enforce(None, "")
             self.settings = Settings()
 
 
