@@ -24,7 +24,7 @@ from monitor.plugin import (
 from monitor.testing.clock import FakeClock
 
 _READS = re.compile(
-    r"(Get|List|Describe|Head|Lookup|Filter|Search|BatchGet|Query|Scan|Test|Simulate|Select)[A-Z].*|(Start|Stop)Query"
+    r"(AdminGet|AdminList|Get|List|Describe|Head|Lookup|Filter|Search|BatchGet|Query|Scan|Test|Simulate|Select)[A-Z].*|(Start|Stop)Query"
 )
 
 

@@ -13,7 +13,12 @@ from monitor.testing import Call, FakeAws
 
 #: Where IAM's prefix differs from the service's name, and where its action differs from the operation.
 IAM = {"stepfunctions": "states"}
-IAM_ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction", "s3:ListObjectsV2": "s3:ListBucket"}
+IAM_ACTIONS = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "budgets:DescribeBudget": "budgets:ViewBudget",
+    "budgets:UpdateBudget": "budgets:ModifyBudget",
+}
 
 
 class Models:

@@ -1,8 +1,9 @@
 """Cost Explorer from a table, and budgets whose spend can be set.
 
 Sources: API_GetCostAndUsage (end exclusive; up to two groupings; DAILY and MONTHLY), API_GetCostForecast,
-API_GetAnomalies, API_budgets_Spend. A table row is {date: "2026-11-20", service: "AWS Lambda", amount: 12.3, tags?:
-{key: value}, account?: id}; every metric shows the same amount. HOURLY granularity is refused.
+API_GetAnomalies, API_budgets_Spend, API_budgets_UpdateBudget (it replaces all but what AWS computes). A table row is
+{date: "2026-11-20", service: "AWS Lambda", amount: 12.3, tags?: {key: value}, account?: id}; every metric shows the
+same amount. HOURLY granularity is refused.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def install(emulator: Emulator) -> Mapping[str, Answerer]:
         "ce:GetCostAndUsage": books.usage,
         "ce:GetCostForecast": books.forecast,
         "ce:GetAnomalies": books.anomalies,
+        "budgets:UpdateBudget": update_budget,
     }
 
 
@@ -40,6 +42,25 @@ def spend(account: str, budget: str, actual: float, forecasted: float | None) ->
         calculated["ForecastedSpend"] = _dollars(forecasted)
     found.budget["CalculatedSpend"] = calculated
     return True
+
+
+def update_budget(call: Call) -> Reply | None:
+    """UpdateBudget: the whole budget; what was spent stays."""
+    asked = call.json()
+    new = dict(asked["NewBudget"])
+    found = budgets_backends[asked["AccountId"]]["aws"].budgets[asked["AccountId"]].get(str(new.get("BudgetName")))
+    if found is None:
+        text = f"Unable to update budget: {new.get('BudgetName')} - the budget doesn't exist."
+        return refuse(call, "NotFoundException", text)
+    if "BudgetLimit" not in new and "PlannedBudgetLimits" not in new and "AutoAdjustData" not in new:
+        text = (
+            "Unable to create/update budget - please provide one of the followings: Budget Limit/ Planned Budget Limit"
+        )
+        return refuse(call, "InvalidParameterException", text)
+    spent = {key: found.budget[key] for key in ("CalculatedSpend",) if key in found.budget}
+    period = {"TimePeriod": found.budget["TimePeriod"]}
+    found.budget = {**period, **new, **spent, "LastUpdatedTime": datetime.now(UTC).timestamp()}
+    return answer(call, {})
 
 
 def _dollars(amount: float) -> dict[str, str]:

@@ -4,7 +4,8 @@ Sources: API_UpdateTable (one update at a time: ResourceInUseException; units eq
 ValidationException; a table that becomes provisioned needs units for itself and each index; on demand none may be
 given), API_OnDemandThroughput (-1 removes a ceiling), ServiceQuotas (four changes to on demand in 24 hours; four
 decreases a UTC day, then one for each hour without one: LimitExceededException). While a table is UPDATING it shows
-what was asked for.
+what was asked for. API_RestoreTableFromBackup (the new table is CREATING until its data is there, RestoreSummary tells
+from where; the billing mode is the backed up table's).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
-from moto.dynamodb.models.table import GlobalSecondaryIndex, Table
+from moto.dynamodb.models.table import GlobalSecondaryIndex, RestoredTable, Table
 
 from monitor.demo.emulator.calls import Call, Reply, refuse
 from monitor.demo.emulator.state import Answerer, Emulator, patch
@@ -29,6 +30,8 @@ def install(emulator: Emulator) -> Mapping[str, Answerer]:
     tables = Tables(emulator)
     patch(Table, "describe", tables.describing)
     patch(GlobalSecondaryIndex, "describe", _describing_index)
+    patch(RestoredTable, "__init__", tables.restoring)
+    patch(RestoredTable, "describe", tables.describing_restored)
     return {"dynamodb:UpdateTable": tables.update}
 
 
@@ -50,6 +53,29 @@ class Tables:
             if table.billing_mode == _ON_DEMAND:
                 for part in (found, *(found.get("GlobalSecondaryIndexes") or ())):
                     part["ProvisionedThroughput"] = dict(_NOTHING)
+            return described
+
+        return describe
+
+    def restoring(self, original: Any) -> Any:
+        """It takes a while, and the table is billed as the other one was."""
+
+        def restore(table: Any, *args: Any, **more: Any) -> None:
+            original(table, *args, **more)
+            backup = more.get("backup") or args[-1]
+            table.billing_mode = backup.table.billing_mode
+            table.emulated_restored = self._emulator.clock.tick() + self._emulator.settings.table_seconds
+
+        return restore
+
+    def describing_restored(self, original: Any) -> Any:
+        """CREATING until the data is there."""
+
+        def describe(table: Any, base_key: str = "TableDescription") -> dict[str, Any]:
+            described: dict[str, Any] = original(table, base_key)
+            if self._emulator.clock.tick() < table.emulated_restored:
+                described[base_key]["TableStatus"] = "CREATING"
+                described[base_key]["RestoreSummary"]["RestoreInProgress"] = True
             return described
 
         return describe
