@@ -1,10 +1,12 @@
 """Points a Lambda alias back to an earlier version, all traffic at once, and forward again when undone.
 
 Changes the alias' version and clears its weights; undo restores both exactly. `previous` is: during a shift of traffic
-the older of the versions that share it; else the newest published version older than the live one, as seen before any
-change of tripswitch's (two breakers that roll back go back one version, not two). Versions that tripswitch published
-itself (`set_environment`) are passed over with the version they were made from. AWS keeps no history of an alias: a
-version that was published but never live counts too, so name the number where that happens.
+the older of the versions that share it; else the version that was live before, as tripswitch saw it itself: while the
+breaker is closed and its condition does not hold it looks every five minutes where the alias points, and keeps ten
+places. AWS keeps no history of an alias, so where tripswitch has seen no older version live yet, the newest published
+one older than the live one is taken, and people are told that it may never have been live. Both count from the value
+before any change of tripswitch's (two breakers that roll back go back one version, not two), and versions that
+tripswitch published itself (`set_environment`) are passed over with the version they were made from.
 Source: Lambda API reference, UpdateAlias and ListVersionsByFunction.
 """
 
@@ -84,7 +86,8 @@ async def resolve(change: Change, base: Json, ctx: ActionContext) -> Json:
         raise ActionError(
             Reason.INVALID, f"{change.resource} points to {version}, which has no version before: name one with `to`"
         )
-    return {"version": await _before(version, change, ctx), "routing": {}}
+    before = await _live_before(version, change, ctx)
+    return {"version": before or await _published_before(version, change, ctx), "routing": {}}
 
 
 async def apply(change: Change, ctx: ActionContext) -> Receipt:
@@ -106,19 +109,43 @@ async def _set(change: Change, wanted: Json, ctx: ActionContext) -> Receipt:
     return Receipt(change=change, applied=live, changed=True, detail=f"{alias} points to version {wanted['version']}")
 
 
-async def _before(version: str, change: Change, ctx: ActionContext) -> str:
+async def _live_before(version: str, change: Change, ctx: ActionContext) -> str | None:
+    """The older version that was last seen live while all was well; not one of ours, nor what ours is a copy of."""
+    seen = [str(place.get("version")) for place in await ctx.healthy() if isinstance(place, Mapping)]
+    if not seen:
+        return None
+    older = _older(version, await _published(change, ctx))
+    return next((one for one in seen if one.isdigit() and int(one) in older), None)
+
+
+async def _published_before(version: str, change: Change, ctx: ActionContext) -> str:
+    older = _older(version, await _published(change, ctx))
+    if not older:
+        raise ActionError(Reason.INVALID, f"{change.params['function']} has no published version before {version}")
+    await ctx.notify(
+        (),
+        f"{change.resource}: version {older[0]} may never have been live",
+        f"tripswitch has seen no older version of {change.resource} live while all was well, so it goes back to the"
+        f" newest published one before {version}: {older[0]}. If that one never served, point the alias elsewhere.",
+    )
+    return str(older[0])
+
+
+def _older(version: str, published: Mapping[int, bool]) -> list[int]:
+    """Releases before this version, newest first; without the one that a version of ours is a copy of."""
+    older = sorted((number for number, ours in published.items() if number < int(version) and not ours), reverse=True)
+    return older[1:] if published.get(int(version)) else older
+
+
+async def _published(change: Change, ctx: ActionContext) -> dict[int, bool]:
+    """Published versions, and whether tripswitch published them."""
     own: dict[int, bool] = {}
     pages = ctx.aws.pages("lambda", "ListVersionsByFunction", FunctionName=change.params["function"])
     async for page in pages:
         for row in page.get("Versions", ()):
             if str(row["Version"]).isdigit():
                 own[int(row["Version"])] = str(row.get("Description", "")).startswith(MARK)
-    older = sorted((number for number in own if number < int(version) and not own[number]), reverse=True)
-    if own.get(int(version)):
-        older = older[1:]  # the newest of them is the release that ours is a copy of
-    if not older:
-        raise ActionError(Reason.INVALID, f"{change.params['function']} has no published version before {version}")
-    return str(older[0])
+    return own
 
 
 def needs(params: RollbackParams) -> list[Permission]:
@@ -136,6 +163,7 @@ ACTION = Action(
     apply=apply,
     undo=undo,
     resolve=resolve,
+    remembers=True,
     permissions=("lambda:GetAlias", "lambda:UpdateAlias", "lambda:ListVersionsByFunction"),
     example="rollback_alias: {function: opendata-pulse-api, alias: LIVE}",
     blast_radius="One alias: all its callers get the other version at once.",

@@ -97,3 +97,42 @@ def test_a_version_is_a_number(to):
     """Or `previous`."""
     with pytest.raises(ValueError, match="previous"):
         ACTION.params(function="api", alias="LIVE", to=to)
+
+
+def place(version):
+    """Where the alias was seen."""
+    return {"version": version, "routing": {}}
+
+
+@pytest.mark.parametrize(
+    ("seen", "version"),
+    [
+        (["5", "3", "1"], "3"),
+        (["3"], "3"),
+        (["9", "2"], "2"),
+        (["8", "1"], "1"),
+    ],
+    ids=["4 was published only", "seen by another breaker", "9 was deleted since", "never forward"],
+)
+async def test_what_was_live_before_wins_over_what_was_published(fake, seen, version):
+    """A version that was published and never served does not count where tripswitch saw what did."""
+    function = released(8, at="5")
+    aws = fake(function.replies, action=ACTION)
+    context = FakeActionContext(aws, good=[place(one) for one in seen])
+    await run_action(ACTION, BACK, aws, context)
+    assert function.aliases["LIVE"]["FunctionVersion"] == version
+    assert context.notices == []
+
+
+@pytest.mark.parametrize("seen", [[], ["5"]], ids=["nothing seen", "only the live one"])
+async def test_a_guess_is_told(fake, seen):
+    """The newest published one before, and a notice that it may never have been live."""
+    function = released(5)
+    aws = fake(function.replies, action=ACTION)
+    context = FakeActionContext(aws, good=[place(one) for one in seen])
+    await run_action(ACTION, BACK, aws, context)
+    assert function.aliases["LIVE"]["FunctionVersion"] == "4"
+    [(urls, title, body)] = context.notices
+    assert urls == ()
+    assert "version 4 may never have been live" in title
+    assert "point the alias elsewhere" in body
