@@ -35,6 +35,9 @@ class NoticeMeter(Protocol):
     def notice_ended(self, scheme: str, delivered: bool) -> None:
         """A channel took a notice, or did not."""
 
+    def notice_refused(self, scheme: str) -> None:
+        """An attempt that a channel did not take; another one follows, or it is given up."""
+
     def notices_dropped(self, count: int) -> None:
         """A channel's queue was full."""
 
@@ -207,6 +210,8 @@ class Outbox:
                     self._end(url, notice, "")
                     pause = 0.0
                     continue
+                if self._meter is not None:
+                    self._meter.notice_refused(scheme_of(url))
                 line.waiting.appendleft((posted, notice))
                 self._give_up_old(url, line, failures[0])
                 if self._stopping:

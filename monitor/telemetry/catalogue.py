@@ -105,7 +105,9 @@ METRICS: tuple[Metric, ...] = (
     Metric("tripswitch_config_hash_info", _G, "Always 1; the config in force, so that replicas can be compared.",
            ("hash",)),
     Metric("tripswitch_notices_total", _C, "Notices delivered to a channel.", ("scheme",)),
-    Metric("tripswitch_notice_failures_total", _C, "Notices a channel did not take.", ("scheme",)),
+    Metric("tripswitch_notice_refusals_total", _C, "Attempts a channel did not take; it is tried again.", ("scheme",)),
+    Metric("tripswitch_notice_failures_total", _C, "Notices given up because a channel took them in no attempt.",
+           ("scheme",)),
     Metric("tripswitch_notices_dropped_total", _C, "Notices given up because a channel's queue was full."),
     Metric("tripswitch_build_info", _G, "Always 1; the running version.", ("version",)),
 )  # fmt: skip

@@ -158,8 +158,12 @@ class Instruments:
     # --- notices ------------------------------------------------------------------------------------------------------
 
     def notice_ended(self, scheme: str, delivered: bool) -> None:
-        """A channel took a notice, or did not."""
+        """A channel took a notice, or it was given up."""
         self._counter("notices_total" if delivered else "notice_failures_total", scheme).inc()
+
+    def notice_refused(self, scheme: str) -> None:
+        """An attempt failed."""
+        self._counter("notice_refusals_total", scheme).inc()
 
     def notices_dropped(self, count: int) -> None:
         """A channel's queue was full."""

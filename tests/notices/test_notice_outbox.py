@@ -44,7 +44,11 @@ class Counts:
 
     def __init__(self) -> None:
         self.ended: list[tuple[str, bool]] = []
+        self.refused: list[str] = []
         self.dropped = 0
+
+    def notice_refused(self, scheme: str) -> None:
+        self.refused.append(scheme)
 
     def notice_ended(self, scheme: str, delivered: bool) -> None:
         self.ended.append((scheme, delivered))
@@ -189,6 +193,7 @@ async def test_a_failed_notice_is_tried_again_before_later_ones(recorder: Record
     assert {title for _, title in recorder.sent[:tries]} == {"a"}
     assert [title for _, title in recorder.sent[tries:]] == ["a", "b"]
     assert meter.ended == [("https", True)] * 2
+    assert meter.refused == ["https"] * tries  # and each attempt that failed, at once
 
 
 @pytest.mark.parametrize("outage", [1700, 1790])

@@ -233,6 +233,7 @@ def exercise(instruments: Instruments) -> None:
     instruments.aws_up("sqs", "123456789012", "us-east-1", True)
     instruments.notice_ended("https", True)
     instruments.notice_ended("https", False)
+    instruments.notice_refused("https")
     instruments.notices_dropped(1)
 
 
