@@ -45,6 +45,10 @@ class Past:
             return None
         return found if found.points >= min(ENOUGH_POINTS, self.length / HOUR / 4) else None
 
+    def is_silent(self, thing: Thing, what: str) -> bool:
+        """True if the history was read and holds nothing of it."""
+        return thing.arn not in self.why and (thing.arn, what) not in self.ranges
+
     def missing(self, thing: Thing, what: str) -> str:
         """Why `of` has nothing, in words."""
         found = self.ranges.get((thing.arn, what))
@@ -164,7 +168,8 @@ def _derived(thing: Thing, series: Mapping[str, MetricSeries]) -> dict[str, Sequ
         duration = [(at, value / 1000) for at, value in points["duration"]]
         return {"started": started, "duration": duration, "failed": failed, "failure_rate": _ratio(failed, ended, 5)}
     if thing.kind is Kind.FUNCTION:
-        return {"throttles": points["throttles"], "error_rate": _ratio(points["errors"], points["calls"], 20)}
+        shares = _ratio(points["errors"], points["calls"], 20)
+        return {"throttles": points["throttles"], "error_rate": shares, "calls": points["calls"]}
     if thing.kind is Kind.TABLE:
         return {"throttles": _sum(points["read_throttles"], points["write_throttles"])}
     return points

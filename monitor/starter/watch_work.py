@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from monitor.starter.bounds import COUNT, SHARE, SPAN, Given, Limit
 from monitor.starter.desk import Desk, Watch, body_of, drafted_watch, merged, names_of, number, spelled
-from monitor.starter.inventory import Kind, Thing
+from monitor.starter.history import words
+from monitor.starter.inventory import Kind, Left, Thing
 from monitor.starter.writing import Entry, Flow
 
 #: The kind `metric` ships no bound for a share of errors.
@@ -148,8 +149,13 @@ def errors(desk: Desk) -> list[Watch]:
         )  # fmt: skip
 
     what = "The share of invocations that end in an error; fewer than 20 in a quarter of an hour say nothing."
-    consumers = [function for function in desk.group.of(Kind.FUNCTION) if is_consumer(desk, function)]
-    others = [function for function in desk.group.of(Kind.FUNCTION) if function not in consumers]
+    called = [one for one in desk.group.of(Kind.FUNCTION) if not desk.past.is_silent(one, "calls")]
+    for one in desk.group.of(Kind.FUNCTION):
+        if one not in called:
+            why = f"not called in {words(desk.past.length)}: there is no share of errors to watch yet"
+            desk.found.left.add(Left("errors", one.name, why))
+    consumers = [function for function in called if is_consumer(desk, function)]
+    others = [function for function in called if function not in consumers]
     drafted = merged(desk, others, limits, body, ("errors", "errors", what))
     for one in consumers:
         drafted += merged(desk, [one], limits, body, (f"{one.name}-errors", "consumer", what))
