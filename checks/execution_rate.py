@@ -178,7 +178,7 @@ async def history(params: ExecutionRate, ctx: ProbeContext) -> Sequence[Past]:
         return []  # the probe itself reads metrics then
     machines = await ctx.aws.find(ResourceKind.STATE_MACHINE, params.state_machines)
     notes = {
-        STARTED: "ExecutionsStarted of whole minutes, minutes late; the daemon lists the executions of the last 60 s",
+        STARTED: "ExecutionsStarted of whole minutes; the daemon lists the executions of the last 60 s",
         CLOUDWATCH: "",
     }
     return [

@@ -50,7 +50,7 @@ _COUNTS = {
 }
 
 
-_HIGHEST = "the highest of each minute from CloudWatch, minutes late; the daemon reads the moment's count directly"
+_HIGHEST = "the highest of each minute by CloudWatch; the daemon reads the moment's count"
 _METRICS = {
     VISIBLE: ("ApproximateNumberOfMessagesVisible", _HIGHEST),
     IN_FLIGHT: ("ApproximateNumberOfMessagesNotVisible", _HIGHEST),

@@ -45,6 +45,10 @@ class Manner:
     every: bool = False
 
 
+#: What the command does unless it is told otherwise.
+USUAL = Manner()
+
+
 @dataclass(slots=True)
 class _Watched:
     """One worker and what is kept beside it."""
@@ -74,7 +78,7 @@ async def replay(
     pipelines: Sequence[Pipeline],
     tapes: Tapes,
     registry: Registry,
-    manner: Manner = Manner(),
+    manner: Manner = USUAL,
     progress: Callable[[float], None] = lambda done: None,
 ) -> Outcome:
     """Every trip of every breaker of `pipelines` over `tapes` (at least one). `progress` hears of the share done."""
@@ -368,7 +372,15 @@ def _course(spec: BreakerSpec, stage: Stage, tapes: Tapes, span: Span) -> Course
         for step in spec.on_trip
     )
     recovery = "by itself" if spec.recover.mode == "auto" else "by a person"
-    return Course(spec.key, stage.modes[spec.key].value, recovery, span, deaf=tuple(_deaf(spec, tapes)), cuts_sources=cuts)
+    return Course(
+        spec.key,
+        stage.modes[spec.key].value,
+        recovery,
+        span,
+        deaf=tuple(_deaf(spec, tapes)),
+        terms=len(terms_of(spec.condition)),
+        cuts_sources=cuts,
+    )
 
 
 def _deaf(spec: BreakerSpec, tapes: Tapes) -> Iterator[str]:

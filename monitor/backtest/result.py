@@ -67,8 +67,15 @@ class Course:
     trips: list[Tripped] = field(default_factory=list)
     #: `check.signal` terms it can't hear, with why: it never trips on those here.
     deaf: tuple[str, ...] = ()
+    #: How many terms its condition has.
+    terms: int = 1
     #: Cuts a source at all (else "minutes off" means nothing).
     cuts_sources: bool = False
+
+    @property
+    def is_deaf(self) -> bool:
+        """No term can be heard: that it never tripped here says nothing."""
+        return len(self.deaf) >= self.terms
 
     @property
     def counted(self) -> list[Tripped]:

@@ -1,7 +1,8 @@
 """Trips against labelled incidents: which were true, which false, which incidents were missed, how late.
 
-A trip is true if it began within a labelled window, or was still open when one began: a breaker that is open already
-can't trip again. A window is found by its first true trip; the delay counts from the window's start, never negative.
+A trip is true if it began within a labelled window; a breaker that was open already when an incident began has missed
+it, or one that is always open would be perfect. A window is found by its first true trip; the delay counts from the
+window's start.
 """
 
 from __future__ import annotations
@@ -78,15 +79,11 @@ def score(course: Course, labels: Iterable[Label]) -> Score:
     true, false = 0, 0
     first: dict[int, timedelta] = {}
     for trip in trips:
-        hits = [
-            index
-            for index, label in enumerate(windows)
-            if trip.start <= label.end and (trip.end or course.span.end) >= label.start
-        ]
+        hits = [index for index, label in enumerate(windows) if label.start <= trip.start <= label.end]
         true += bool(hits)
         false += not hits
         for index in hits:
-            delay = max(timedelta(0), trip.start - windows[index].start)
+            delay = trip.start - windows[index].start
             first[index] = min(first.get(index, delay), delay)
     return Score(true, false, len(windows) - len(first), len(first), tuple(first[i] for i in sorted(first)))
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from monitor.backtest.result import Course, Outcome, Tripped
 from monitor.backtest.score import Score
+from monitor.backtest.sweep import Swept
 from monitor.backtest.tape import Fidelity
 from monitor.core.durations import format_duration
+from monitor.core.sentence import quantity
 
 
 def shortly(span: timedelta) -> str:
@@ -43,7 +45,8 @@ def summary_rows(outcome: Outcome, scores: Mapping[str, Score] | None) -> tuple[
     rows = []
     for course in outcome.courses:
         cut = shortly(course.off_for) if course.cuts_sources else "-"
-        row = [course.breaker, course.mode, str(len(course.counted)), shortly(course.open_for), cut]
+        trips = "unknown" if course.is_deaf else str(len(course.counted))
+        row = [course.breaker, course.mode, trips, shortly(course.open_for), cut]
         if scores is not None:
             row += score_cells(scores[course.breaker])
         rows.append([*row, "; ".join(course_notes(course))])
@@ -59,7 +62,9 @@ def score_cells(score: Score) -> list[str]:
 
 def course_notes(course: Course) -> list[str]:
     """What a reader must know beside the numbers."""
-    notes = [f"deaf to {text}" for text in course.deaf]
+    notes = ["no history of what trips it"] if course.is_deaf else []
+    if course.deaf and not course.is_deaf:
+        notes.append(f"deaf to {', '.join(text.split(': ')[0] for text in course.deaf)}")
     withdrawn = len(course.trips) - len(course.counted)
     if withdrawn:
         notes.append(f"{withdrawn} withdrawn before an approval")
@@ -104,7 +109,7 @@ def source_rows(outcome: Outcome) -> list[list[str]]:
     ]
 
 
-def document(outcome: Outcome, scores: Mapping[str, Score] | None, sweep: Any = None) -> dict[str, Any]:
+def document(outcome: Outcome, scores: Mapping[str, Score] | None, swept: Swept | None = None) -> dict[str, Any]:
     """For programs: seconds, ISO times, nulls for what can't be said."""
     found: dict[str, Any] = {
         "start": outcome.span.start.isoformat(),
@@ -118,8 +123,8 @@ def document(outcome: Outcome, scores: Mapping[str, Score] | None, sweep: Any = 
         ],
         "notes": outcome.notes,
     }
-    if sweep is not None:
-        found["sweep"] = sweep
+    if swept is not None:
+        found["sweep"] = sweep_document(swept)
     return found
 
 
@@ -181,3 +186,40 @@ def plan_lines(courses: Sequence[Course]) -> list[str]:
                 line = f"{course.breaker}: {plan}"
                 lines[line] = lines.get(line, 0) + 1
     return [f"{line} ({times}x)" if times > 1 else line for line, times in lines.items()]
+
+
+def sweep_columns(swept: Swept) -> list[str]:
+    """The columns of `sweep_rows`."""
+    columns = [swept.side.upper(), "FOR", "TRIPS", "OPEN", "CUT"]
+    return [*columns, "TRUE", "FALSE", "MISSED", "PRECISION", "RECALL", "DELAY"] if swept.labelled else columns
+
+
+def sweep_rows(swept: Swept) -> list[list[str]]:
+    """One row per bound and `for`; the configured one is marked."""
+    rows = []
+    for point in swept.points:
+        bound = quantity(point.bound, swept.unit) + (" *" if point.chosen else "")
+        row = [bound, shortly(point.hold), str(point.trips), shortly(point.open_for), shortly(point.off_for)]
+        rows.append([*row, *(score_cells(point.score) if point.score is not None else [])])
+    return rows
+
+
+def sweep_document(swept: Swept) -> dict[str, Any]:
+    """For programs."""
+    return {
+        "check": swept.check,
+        "signal": swept.signal,
+        "side": swept.side,
+        "points": [
+            {
+                "bound": point.bound,
+                "for_seconds": point.hold.total_seconds(),
+                "trips": point.trips,
+                "open_seconds": point.open_for.total_seconds(),
+                "cut_seconds": point.off_for.total_seconds(),
+                "configured": point.chosen,
+                **({"score": score_document(point.score)} if point.score is not None else {}),
+            }
+            for point in swept.points
+        ],
+    }

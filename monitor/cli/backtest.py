@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from monitor.backtest.replay import Manner
     from monitor.backtest.result import Outcome
     from monitor.backtest.score import Label, Score
+    from monitor.backtest.sweep import Swept
     from monitor.backtest.tape import Span, Tape
     from monitor.core.spec import Pipeline
     from monitor.plugin import Registry
@@ -144,7 +145,7 @@ class Found:
     pipelines: Sequence[Pipeline]
     labels: Sequence[Label] | None
     scores: Mapping[str, Score] | None
-    swept: Any = None
+    swept: Swept | None = None
 
 
 async def _work(
@@ -165,7 +166,25 @@ async def _work(
         scores = None
         if labels is not None:
             scores = {course.breaker: score(course, labels) for course in outcome.courses}
-        return Found(outcome, tapes, pipelines, labels, scores)
+        swept = await _swept(sweep, pipelines, tapes, known, manner, labels, told) if sweep else None
+        return Found(outcome, tapes, pipelines, labels, scores, swept)
+
+
+async def _swept(
+    name: str,
+    pipelines: Sequence[Pipeline],
+    tapes: Mapping[str, Tape],
+    known: Registry,
+    manner: Manner,
+    labels: Sequence[Label] | None,
+    told: Callable[[str, float], None],
+) -> Swept:
+    from monitor.backtest.sweep import SweepError, sweep
+
+    try:
+        return await sweep(name, pipelines, tapes, known, manner, labels, lambda done: told("sweeping", done))
+    except SweepError as error:
+        die(str(error), EXIT_USAGE)
 
 
 async def _tapes(asked: _Ask, pipelines: Sequence[Pipeline], known: Registry) -> tuple[Mapping[str, Tape], list[str]]:
@@ -327,12 +346,16 @@ def _tell(found: Found, output: str) -> None:
         return
     columns, rows = words.summary_rows(outcome, found.scores)
     show_table(columns, rows)
+    _draw(found)
     trips = words.trip_rows(outcome)
     if trips:
         show_table(("BREAKER", "FROM", "TO", "OPEN", "CUT", "ENDED", "WHY"), trips)
     plans = words.plan_lines(outcome.courses)
     if plans:
         show("\n".join(["the playbooks would have done:", *(f"  {line}" for line in plans)]) + "\n")
+    if found.swept is not None:
+        swept = found.swept
+        show_table(words.sweep_columns(swept), words.sweep_rows(swept), f"{swept.check}.{swept.signal} (* configured)")
     doubtful = words.source_rows(outcome)
     if doubtful:
         show_table(("SIGNAL", "HISTORY", "WHY"), doubtful)
@@ -342,5 +365,37 @@ def _tell(found: Found, output: str) -> None:
     say(f"{count(outcome.runs, 'run')} from {words.moment(span.start)} to {words.moment(span.end)} UTC replayed")
 
 
+def _draw(found: Found) -> None:
+    """Each breaker's signal, as wide as the terminal; colours only on one, and never with NO_COLOR."""
+    from rich.console import Console
+
+    from monitor.backtest.chart import MARGIN, chart
+    from monitor.backtest.picture import pictures
+
+    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    width = min(console.width if console.is_terminal else 100, 160)
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
+    slices = max(20, width - MARGIN)
+    for picture in pictures(found.outcome, found.pipelines, found.tapes, found.labels, slices):
+        for line in chart(picture, unicode=encoding.startswith("utf")):
+            console.print(line)
+        console.print()
+
+
 def _write(found: Found, path: Path) -> None:
-    die("reports are not written yet")
+    from monitor import __version__
+    from monitor.backtest.page import SLICES, Content, html
+    from monitor.backtest.picture import pictures
+    from monitor.backtest.png import NoBrowser, draw
+
+    shown = pictures(found.outcome, found.pipelines, found.tapes, found.labels, SLICES)
+    page = html(Content(found.outcome, shown, found.scores, found.swept, __version__))
+    try:
+        if path.suffix == ".png":
+            trips = sum(len(course.trips) for course in found.outcome.courses)
+            draw(page, path, 500 + 320 * (len(shown) + (found.swept is not None)) + 60 * trips)
+        else:
+            path.write_text(page, encoding="utf-8")
+    except (NoBrowser, OSError) as error:
+        die(str(error))
+    say(f"{path} written")
