@@ -1,8 +1,8 @@
 """Pins every dependency with hashes, for every platform and Python from 3.11 on, without naming where from.
 
 `requirements.lock` is what the image runs on; `-demo` adds the emulator and what an editable install needs;
-`-dev` adds the tools. The larger ones are resolved under the smaller ones' pins. `-ministack` is an environment of its
-own, for it pins another botocore.
+`-dev` adds the tools; `-build` is what the image's build stage makes the wheel with. The larger ones are resolved under
+the smaller ones' pins. `-ministack` is an environment of its own, for it pins another botocore.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ LOCKS: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("requirements.lock", (OURS,), None),
     ("requirements-demo.lock", (OURS, *DEMO), "requirements.lock"),
     ("requirements-dev.lock", (OURS, *DEV), "requirements-demo.lock"),
+    ("requirements-build.lock", ("--group", "build"), "requirements-demo.lock"),
     ("requirements-ministack.lock", ("tools/ministack.in",), None),
 )
 
