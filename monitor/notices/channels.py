@@ -16,6 +16,7 @@ from monitor.core.ports import Clock, Secrets
 from monitor.notices.address import is_reference, is_slack, mask_url, scheme_of, topic_arn
 from monitor.notices.apprise_thread import notify_by_apprise
 from monitor.notices.failures import Undelivered, from_error, from_status
+from monitor.notices.slack_room import SCHEME, Rooms, Topic, room_of
 from monitor.plugin import ActionError
 
 #: Publishes (topic ARN, subject, message) with the daemon's own AWS session.
@@ -27,6 +28,7 @@ _log = structlog.get_logger()
 #: (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html).
 _SUBJECT = 100
 _LONGEST_BODY = 16_000
+_NO_TOPIC = Topic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Message:
     body: str
     severity: str
     at: str
+    topic: Topic = _NO_TOPIC
 
 
 class Channels:
@@ -65,14 +68,19 @@ class Channels:
         self._publish_sns = publish_sns
         self._clock = clock
         self._limits = limits or Limits()
+        self._rooms = Rooms(http)
         self._slots = asyncio.Semaphore(self._limits.at_once)
 
-    async def send(self, urls: Sequence[str], title: str, body: str, severity: str) -> list[str]:
-        """Deliver to each URL (a URL given twice counts once). Returns one text per failure, in order, URL masked;
-        an empty list means that all took it. Never raises, except when cancelled."""
+    async def send(
+        self, urls: Sequence[str], title: str, body: str, severity: str, topic: Topic | None = None
+    ) -> list[str]:
+        """Deliver to each URL (a URL given twice counts once). `topic`: which incident it is about.
+
+        Returns one text per failure, in order, URL masked; an empty list means that all took it. Never raises, except
+        when cancelled."""
         if len(body) > _LONGEST_BODY:
             body = body[:_LONGEST_BODY] + "…"
-        message = Message(title, body, severity, self._clock.now().isoformat(timespec="seconds"))
+        message = Message(title, body, severity, self._clock.now().isoformat(timespec="seconds"), topic or _NO_TOPIC)
         answers = await asyncio.gather(*(self._send_one(url, message) for url in dict.fromkeys(urls)))
         return [answer for answer in answers if answer is not None]
 
@@ -134,6 +142,9 @@ class Channels:
             await self._post(url, message)
         elif scheme == "sns":
             await self._publish(url, message)
+        elif scheme == SCHEME:
+            room = room_of(url)
+            await self._rooms.post(room, await self._resolve(room.reference), _slack(message)["text"], message.topic)
         elif scheme in {"invalid", "secret"}:
             raise Undelivered("it holds no URL (https://…, sns://arn…, or an Apprise URL)", lasting=True)
         else:

@@ -14,6 +14,7 @@ from monitor.core.model import Severity
 from monitor.core.ports import Clock
 from monitor.core.spec import ChannelSpec
 from monitor.notices.address import channel_name, mask_url, scheme_of
+from monitor.notices.slack_room import Topic
 
 _log = structlog.get_logger()
 
@@ -25,7 +26,9 @@ EVENTS = ("alert", "update", "resolved")
 class Sender(Protocol):
     """What of `Channels` is needed."""
 
-    async def send(self, urls: Sequence[str], title: str, body: str, severity: str) -> list[str]:
+    async def send(
+        self, urls: Sequence[str], title: str, body: str, severity: str, topic: Topic | None = None
+    ) -> list[str]:
         """Failures, one text each."""
 
 
@@ -204,7 +207,8 @@ class Outbox:
             while line.waiting:
                 posted, notice = line.waiting.popleft()
                 self._sending.add(url)
-                failures = await self._channels.send([url], notice.title, notice.body, notice.severity.value)
+                topic = Topic(notice.incident, notice.event)
+                failures = await self._channels.send([url], notice.title, notice.body, notice.severity.value, topic)
                 self._sending.discard(url)
                 if not failures:
                     self._end(url, notice, "")

@@ -243,7 +243,7 @@ class Sender:
         self.sent: list[tuple[str, str]] = []
         self.down: set[str] = set()
 
-    async def send(self, urls: Sequence[str], title: str, body: str, severity: str) -> list[str]:
+    async def send(self, urls: Sequence[str], title: str, body: str, severity: str, topic: object = None) -> list[str]:
         if urls[0] in self.down:
             return ["down"]
         self.sent.append((urls[0], title))

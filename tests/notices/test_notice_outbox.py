@@ -28,7 +28,7 @@ class Recorder:
         self.failing: set[str] = set()
         self.delivered: list[str] = []
 
-    async def send(self, urls: Sequence[str], title: str, body: str, severity: str) -> list[str]:
+    async def send(self, urls: Sequence[str], title: str, body: str, severity: str, topic: object = None) -> list[str]:
         [url] = urls
         if url in self.blocked:
             await self.blocked[url].wait()
