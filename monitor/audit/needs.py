@@ -110,6 +110,8 @@ def of_action(
 ) -> list[Permission]:
     """What one action needs; without `spelled` what its plan asks, which is all that happens in observe mode."""
     action = doing.action
+    if doing.params is None:  # whatever it turns out to be
+        return [need(*action.permissions)] if action.permissions and spelled is not None else []
     if spelled is None:
         found = list(action.plan_needs(doing.params)) if action.plan_needs is not None else []
     elif action.needs is not None:

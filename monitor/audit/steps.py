@@ -29,16 +29,19 @@ _SELECTED = {
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """One action of a breaker with its parameters. `where` is its path in the file: section, and index of the step."""
+    """One action of a breaker. `where` is the path of its step in the file.
+
+    `params` is None where no stand-in fits what only a trip can tell.
+    """
 
     breaker: BreakerSpec
     action: Action[Any]
-    params: Params
+    params: Params | None
     where: tuple[str | int, ...]
 
 
 def doings(pipeline: Pipeline, spec: BreakerSpec, registry: Registry) -> Iterator[Doing]:
-    """Every action that a trip or a recovery may run. A step whose parameters no stand-in fits is left to `unfit`."""
+    """Every action that a trip or a recovery may run, a rung of a ramp each."""
     sections: list[tuple[tuple[str | int, ...], Sequence[StepSpec]]] = [
         (("on_trip",), spec.on_trip),
         (("recover", "steps"), spec.recover.steps or ()),
@@ -47,9 +50,13 @@ def doings(pipeline: Pipeline, spec: BreakerSpec, registry: Registry) -> Iterato
         for index, step in enumerate(steps):
             for rung in rungs_of(step):
                 action = registry.actions.get(rung.verb)
-                if action is not None:
-                    where = ("breakers", spec.name, *section, index)
+                if action is None:
+                    continue
+                where = ("breakers", spec.name, *section, index)
+                try:
                     yield Doing(spec, action, _params(action, rung), where)
+                except ValidationError:
+                    yield Doing(spec, action, None, where)
 
 
 def rungs_of(step: StepSpec) -> list[StepSpec]:
@@ -65,15 +72,19 @@ def rungs_of(step: StepSpec) -> list[StepSpec]:
 
 
 def _params(action: Action[Any], step: StepSpec) -> Params:
-    raw = dict(step.params)
+    """Its parameters, with the stand-in where a trip's targets go."""
+    raw = {key: one for key, one in _filled(dict(step.params)).items() if one is not None}
     field = action.resource_field
-    beside = {"uuid", "resource"} & raw.keys() & action.params.model_fields.keys()
-    if field is not None and (raw.get(field) in (None, TARGETS, [TARGETS]) and not beside):
-        raw[field] = [STAND_IN] if action.takes_many else STAND_IN
-    try:
-        params: Params = action.params.model_validate(_filled(raw))
-    except ValidationError:  # a parameter that no stand-in fits: what it needs is taken as if it were unknown
-        params = action.params.model_construct(**raw)
+    if field is not None and field not in raw:
+        try:  # another parameter may say which resource is meant
+            return _valid(action, raw)
+        except ValidationError:
+            raw[field] = [STAND_IN] if action.takes_many else STAND_IN
+    return _valid(action, raw)
+
+
+def _valid(action: Action[Any], raw: Mapping[str, Any]) -> Params:
+    params: Params = action.params.model_validate(raw)
     return params
 
 

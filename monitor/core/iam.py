@@ -49,7 +49,6 @@ _ACTIONS: Mapping[str, tuple[str, ...]] = {
     "budgets:DescribeBudget": ("budgets:ViewBudget",),
     "budgets:DescribeBudgets": ("budgets:ViewBudget",),
     "budgets:UpdateBudget": ("budgets:ModifyBudget",),
-    "budgets:UpdateBudget": ("budgets:ModifyBudget",),
     "sts:GetCallerIdentity": (),  # needs no permission
     "sts:GetSessionToken": (),
     "dynamodb:TransactWriteItems": (

@@ -20,7 +20,7 @@ import botocore.session
 from moto.awslambda.models import lambda_backends
 from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
 
-from monitor.core.iam import Demand, Where, actions_of, allows, arn_of, resources_of
+from monitor.core.iam import UNKNOWN, Demand, Where, actions_of, allows, arn_of, resources_of
 from monitor.demo.emulator.calls import Call, Reply, refuse
 
 #: The error's code where the protocol does not say it.
@@ -141,7 +141,7 @@ def _in_path(service: str, operation: str, path: str) -> dict[str, str]:
 
 def _tags(resource: str, place: Where) -> dict[str, str]:
     """`aws:ResourceTag/KEY` of the resource, as the tagging API knows it."""
-    if resource == "*":
+    if resource in ("*", UNKNOWN):
         return {}
     kinds = {"sqs": "sqs", "lambda": "lambda", "states": "states:stateMachine", "dynamodb": "dynamodb"}
     kind = kinds.get(resource.split(":")[2])
