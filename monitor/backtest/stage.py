@@ -6,13 +6,14 @@ answer to that: the signal goes on as it was recorded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.core.breaker import Breaker
-from monitor.core.change import Change, Receipt
+from monitor.core.breaker import Breaker, Trip
+from monitor.core.change import Change, Claim, Entry, Receipt
+from monitor.core.course import DataGap
 from monitor.core.model import Json, Mode, Severity
 from monitor.core.ports import Clock, Lease
 from monitor.core.spec import AwsSpec, Pipeline
@@ -20,7 +21,7 @@ from monitor.engine.board import Board
 from monitor.engine.conditions import Surroundings
 from monitor.engine.feed import Feed
 from monitor.engine.incidents import Incidents
-from monitor.engine.journal import Health, Journal, Ledger
+from monitor.engine.journal import Good, Health, Held, Journal, Ledger
 from monitor.engine.killswitch import KillSwitch
 from monitor.engine.ownership import Ownership
 from monitor.engine.services import Guard, Services
@@ -67,17 +68,17 @@ class Stage:
         self._store = store
         self._leases: dict[str, Lease] = {}
         self.board = Board()
-        feed = Feed(clock, size=1)
+        feed = _Mute(clock, size=1)
         self.services = Services(
             clock=clock,
-            journal=Journal(store, self._leases.get, Health()),
+            journal=_Diary(store, self._leases.get, Health()),
             board=self.board,
             feed=feed,
             meter=Uncounted(),
             registry=rehearsed(registry),
             cloud=NoCloud(),
             conditions=_Unhindered(store, clock, self.pipelines, self._leases.get),
-            incidents=Incidents(store, clock, feed, self._leases.get, _unposted, self.board),
+            incidents=_Unsaid(store, clock, feed, self._leases.get, _unposted, self.board),
             notify=_notify,
             pipelines=self.pipelines.get,
         )
@@ -154,6 +155,67 @@ class _Unhindered(Surroundings):
     def lease(self, pipeline: str) -> Lease | None:
         """Ours."""
         return self._lease_of(pipeline)
+
+
+class _Diary(Journal):
+    """The journal without a store behind it: a replay that ends is gone, so nothing need be durable."""
+
+    def __init__(self, store: MemoryStore, lease_of: Callable[[str], Lease | None], health: Health) -> None:
+        super().__init__(store, lease_of, health)
+        self._claims: dict[str, Held] = {}
+
+    async def claim(self, key: str) -> Held:
+        """As last written here."""
+        return self._claims.get(key) or Held(key, None, 0)
+
+    async def good(self, key: str) -> Good:
+        """Nothing is known of better days."""
+        return Good(key)
+
+    async def save(
+        self,
+        ledger: Ledger,
+        record: Breaker | None = None,
+        *,
+        entries: Iterable[Entry] = (),
+        drop: Iterable[str] = (),
+        claim: tuple[Held, Claim | None] | None = None,
+    ) -> None:
+        """All of it, at once, in memory."""
+        changed = {entry.key: entry for entry in entries}
+        for key in drop:
+            if key not in changed:
+                ledger.entries.pop(key, None)
+        ledger.entries.update(changed)
+        if record is not None:
+            ledger.record = record
+        if claim is not None:
+            held, kept = claim
+            self._claims[held.key] = Held(held.key, kept, held.version + 1)
+
+
+class _Mute(Feed):
+    """Nobody listens."""
+
+    def say(self, event: str, *, level: str = "info", **fields: Any) -> None:
+        """Not even a log line: what happened is in the result."""
+
+
+class _Unsaid(Incidents):
+    """Trips without incidents: there is nobody to tell."""
+
+    async def tripped(self, trip: Trip, checks: Sequence[str]) -> str:
+        """No incident."""
+        return ""
+
+    def note(self, incident: str, event: str, text: str, *, loud: bool = False) -> None:
+        """No timeline."""
+
+    async def resolve(self, incident: str, why: str) -> None:
+        """Nothing to resolve."""
+
+    def missed(self, incident: str | None, pipeline: str, gap: DataGap) -> None:
+        """No data gap on record."""
 
 
 class NoCloud:

@@ -92,7 +92,9 @@ def _days(picture: Picture) -> list[str]:
     words, at = [], picture.start
     while at <= picture.end:
         text = f"{datetime.fromtimestamp(at, UTC):%m-%d %H:%M}"
-        words.append(f'<text x="{_x(picture, at):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{text}</text>')
+        x = _x(picture, at)
+        anchor = "end" if x > WIDTH - 60 else "middle"
+        words.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{text}</text>')
         at += step
     return words
 
