@@ -17,9 +17,9 @@ from monitor.web.words import plural, words
 # The page stays small whatever the daemon watches; the API has the rest.
 MAX_ROWS = 24  # of one check
 MAX_ROWS_OK = 4  # of a check that is ok, on the page of all pipelines
-MAX_PAGE_ROWS = 300  # of all, given out worst check first
-MAX_CHECKS = 200
-MAX_BREAKERS = 200
+MAX_PAGE_ROWS = 120  # of all, given out worst check first
+MAX_CHECKS = 100
+MAX_BREAKERS = 100
 MAX_TARGETS = 12
 MAX_CHANGES = 10
 MAX_RESOLVED = 10
@@ -112,6 +112,13 @@ class Overview:
     def root(self) -> str:
         """Where the page of all is, seen from this one."""
         return self.scope.root
+
+    @property
+    def calm_pipelines(self) -> tuple[PipelinePanel, ...]:
+        """Those that a word each is enough for, where there are several."""
+        if len(self.pipelines) < 4:
+            return ()
+        return tuple(p for p in self.pipelines if p.level is Level.OK and not p.tripped and not p.waits)
 
     @property
     def acting(self) -> tuple[BreakerView, ...]:

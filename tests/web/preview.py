@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from aiohttp import web
-from conftest import NOW, TOKEN, FakeSurface, sample_metrics
+from web_sample import NOW, TOKEN, FakeSurface, sample_metrics
 
 from monitor.core.model import Level, State
 from monitor.core.view import Outcome, StatusView
