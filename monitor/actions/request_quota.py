@@ -136,9 +136,7 @@ async def _value(change: Change, ctx: ActionContext) -> float | None:
 
 def needs(params: QuotaParams) -> list[Permission]:
     """For IAM: what one step asks."""
-    quota = f"{params.service}/{params.quota}"
-    asked = need("servicequotas:GetServiceQuota", "servicequotas:RequestServiceQuotaIncrease", quota=quota)
-    return [asked, need("servicequotas:GetAWSDefaultServiceQuota", _HISTORY)]
+    return [need(*ACTION.permissions)]
 
 
 ACTION = Action(

@@ -149,8 +149,8 @@ def _undone(step: StepSpec) -> list[Json]:
 
 
 def _names_resource(action: Action[Params], raw: Mapping[str, Any]) -> bool:
-    """True if another parameter already says which resource is meant (`uuid` beside `function`)."""
-    return bool({"uuid", "resource"} & raw.keys() & action.params.model_fields.keys())
+    """True if another parameter already says which resource is meant (`uuid` or `state_machine` beside `function`)."""
+    return bool({"uuid", "resource", "state_machine"} & raw.keys() & action.params.model_fields.keys())
 
 
 def _filled(value: Any, trip: Trip) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+from etl_world import REFUSED, etl, finish, say, throttles
 from scene import Scene
 
 from monitor.demo.world import (
@@ -18,27 +19,10 @@ from monitor.demo.world import (
     RULE,
     TABLE,
     TRANSFORM,
-    World,
     pattern,
 )
 
-
-async def etl(scene: Scene) -> World:
-    """The runbook's pipeline, healthy."""
-    world = await scene.stack.enter_async_context(World(scene.url))
-    await world.build()
-    return world
-
-
 # --- E1 ---------------------------------------------------------------------------------------------------------------
-
-
-async def throttles(scene: Scene, count: float, **more: str) -> None:
-    """`count` throttles of the ingest function a minute, with the traffic that causes them."""
-    names = {"FunctionName": INGEST}
-    await scene.meter("AWS/Lambda", "Throttles", count, **more, **names)
-    await scene.meter("AWS/Lambda", "Invocations", 600, **more, **names)
-    await scene.meter("AWS/Lambda", "ConcurrentExecutions", 100 if count else 60, **more, **names)
 
 
 async def test_e1_throttled_function_gets_more_concurrency_and_gives_it_back(stage):
@@ -98,16 +82,6 @@ async def test_e2_stuck_executions_are_stopped_and_run_again_once(stage):
     assert scene.level("stuck-executions") == "ok"
 
 
-async def finish(scene: Scene, world: World, arns: list[str]) -> None:
-    """The executions succeed: an object each in the processed bucket, a row each in the table."""
-    s3, tables = await scene.aws("s3"), await scene.aws("dynamodb")
-    for arn in arns:
-        name = arn.rsplit(":", 1)[-1]
-        await s3.put_object(Bucket=PROCESSED, Key=f"{name}.parquet", Body=b"parquet")
-        await tables.put_item(TableName=TABLE, Item={"key": {"S": name}})
-    await world.side.post("executions/finish", arn=arns)
-
-
 # --- E3 ---------------------------------------------------------------------------------------------------------------
 
 
@@ -139,7 +113,10 @@ class Loop:
 
 
 async def test_e3_event_loop_is_cut_before_it_is_drained_and_let_back_by_a_person(stage):
-    """A rule that takes its own outputs: cut within two minutes, drained after five, back with a tested pattern."""
+    """A rule that takes its own outputs: cut within two minutes, drained after five, back with a tested pattern.
+
+    What came meanwhile runs after a yes.
+    """
     scene = await stage("etl", breakers=["s3-event-loop"], RATE_INTERVAL="10s", step=10)
     world = await etl(scene)
     events, s3 = await scene.aws("events"), await scene.aws("s3")
@@ -153,6 +130,10 @@ async def test_e3_event_loop_is_cut_before_it_is_drained_and_let_back_by_a_perso
     began = scene.clock.now()
     assert await world.rule_state() == "DISABLED"
     assert (await world.executions())["RUNNING"] > 0
+    await scene.advance("20s")
+    missed = {f"incoming/missed-{number}.csv" for number in range(3)}
+    for key in missed:
+        await s3.put_object(Bucket=RAW, Key=key, Body=b"a")
     await scene.until(breaker="open", within="15m")
     assert (await world.executions())["RUNNING"] == 0
     asked = await scene.requests()
@@ -164,9 +145,18 @@ async def test_e3_event_loop_is_cut_before_it_is_drained_and_let_back_by_a_perso
     await scene.reset()
     await scene.until(lambda: scene.breaker().approval is not None, within="1m")
     await correct(scene)
+    total = (await world.executions())["total"]
+    await scene.approve()
+    await scene.until(lambda: scene.breaker().approval is not None, within="30m")
+    assert await world.rule_state() == "ENABLED"
+    [gap] = scene.incidents()[0].gaps
+    assert gap.resource == f"events/default/{RULE}"
+    assert (await world.executions())["total"] == total  # nothing runs again before the yes
     await scene.approve()
     await scene.until(breaker="closed", within="30m")
-    assert await world.rule_state() == "ENABLED"
+    started = await scene.requests("stepfunctions:StartExecution")
+    keys = [json.loads(one.params["input"])["detail"]["object"]["key"] for one in started]
+    assert sorted(keys) == sorted(missed)  # each once, and none that ran before the cut
     before = (await world.executions())["total"]
     await s3.put_object(Bucket=PROCESSED, Key="late.parquet", Body=b"p")
     assert (await world.executions())["total"] == before
@@ -253,9 +243,16 @@ async def test_e4b_waste_is_named_with_its_remedy(stage):
     assert abs((scene.value("idle-capacity", "value") or 0) - 0.05) < 0.01
     assert await scene.requests() == []
 
+    waste = {row.target: row.detail for row in scene.rows("wasteful-settings")}
+    assert "add a lifecycle transition" in waste[PROCESSED]
     logs = await scene.aws("logs")
     for function in (INGEST, TRANSFORM):
         await logs.put_retention_policy(logGroupName=f"/aws/lambda/{function}", retentionInDays=7)
+    moved = {"ID": "cold", "Status": "Enabled", "Filter": {"Prefix": ""},
+             "Transitions": [{"Days": 0, "StorageClass": "INTELLIGENT_TIERING"}]}  # fmt: skip
+    await (await scene.aws("s3")).put_bucket_lifecycle_configuration(
+        Bucket=PROCESSED, LifecycleConfiguration={"Rules": [moved]}
+    )
     await scene.meter("AWS/DynamoDB", "ConsumedReadCapacityUnits", 600, since="1h", **names)
     await scene.advance("6h")
     assert scene.level("wasteful-settings") == "ok"
@@ -264,22 +261,6 @@ async def test_e4b_waste_is_named_with_its_remedy(stage):
 
 
 # --- E5 ---------------------------------------------------------------------------------------------------------------
-
-REFUSED = (
-    "[ERROR] ClientError: An error occurred (AccessDenied) when calling the PutObject operation: User: "
-    "arn:aws:sts::123456789012:assumed-role/lambda-execution-role/transform-handler is not authorized to perform: "
-    'kms:GenerateDataKey on resource: "arn:aws:kms:us-east-1:123456789012:key/abc" because no identity-based policy '
-    "allows the kms:GenerateDataKey action"
-)
-
-
-async def say(scene: Scene, function: str, text: str) -> None:
-    """A line in the function's log, now."""
-    logs, group = await scene.aws("logs"), f"/aws/lambda/{function}"
-    stream = f"s{scene.clock.tick():.3f}"
-    await logs.create_log_stream(logGroupName=group, logStreamName=stream)
-    event = {"timestamp": int(scene.clock.now().timestamp() * 1000), "message": text}
-    await logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
 
 async def test_e5_denied_call_cuts_the_source_and_one_execution_proves_the_fix(stage):
