@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install ministack demo test check lint format types layers lock bench reference dist clean
+.PHONY: help install ministack demo test check lint format types layers lock bench reference dashboards dist clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -70,6 +70,9 @@ bench: $(VENV)/.dev ## Run the benchmarks (minutes)
 reference: $(VENV)/.dev ## Write docs/reference, the JSON Schema and the chart's copies from the code
 	@PYTHONPATH=. $(BIN)/python tools/reference.py
 	@PYTHONPATH=. $(BIN)/python tools/chart.py
+
+dashboards: $(VENV)/.dev ## Write Grafana's dashboards (config/grafana) from the code
+	@PYTHONPATH=. $(BIN)/python tools/dashboards.py
 
 lock: $(VENV)/.dev ## Pin the dependencies anew, with hashes
 	@$(BIN)/python tools/lock.py

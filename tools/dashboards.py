@@ -98,6 +98,16 @@ PIPELINES = Dashboard(
                 Query(f"sum by (action, reason) (increase(tripswitch_action_failures_total{{{_IN}}}[$__rate_interval]))"
                       " > 0", "{{action}} failed: {{reason}}", sparse=True),
                 minimum=0, dashed={".*failed.*": RED}),
+            course("Duration of an action", *(Query(
+                f"histogram_quantile({share}, sum by (le)"
+                f" (rate(tripswitch_action_duration_seconds_bucket{{{_IN}}}[$__rate_interval])))", name)
+                for share, name in ((0.5, "median"), (0.95, "19 of 20"))), unit="s", minimum=0),
+            course("Times a gate began to hold", Query(
+                f"sum by (gate) (increase(tripswitch_actions_held_total{{{_IN}}}[$__rate_interval])) > 0", "{{gate}}",
+                sparse=True), minimum=0),
+            course("Breakers disabled by a person, and latched", Query(
+                f"sum(tripswitch_breaker_disabled{{{_IN}}})", "disabled"),
+                Query(f"sum(tripswitch_breaker_latched{{{_IN}}})", "latched"), minimum=0),
             course("Changed by somebody else", Query(
                 f"tripswitch_drifted_changes{{{_IN}}} > 0", "{{pipeline}}/{{breaker}}", sparse=True), minimum=0),
         )),
