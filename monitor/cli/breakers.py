@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli import options
+from monitor.cli import completing, options
 from monitor.cli.client import Daemon, Refused, Unreachable, connect
 from monitor.cli.follow import EVERY, Follower, approval, plan_lines
 from monitor.cli.status import breakers_table
@@ -20,7 +20,12 @@ SHOWN = 20
 #: Looks in a row that may find no daemon before following ends.
 PATIENCE = 30
 
-Breaker = Annotated[str, typer.Argument(help="Which breaker.", metavar="PIPELINE/BREAKER", show_default=False)]
+Breaker = Annotated[
+    str,
+    typer.Argument(
+        help="Which breaker.", metavar="PIPELINE/BREAKER", show_default=False, autocompletion=completing.breakers
+    ),
+]
 Local = Annotated[
     list[Path] | None,
     typer.Option(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli import options
+from monitor.cli import completing, options
 from monitor.cli.talk import EXIT_CONFIG, count, die, say, show_json, show_table
 from monitor.core.model import Level
 
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 EXIT_CODES = {Level.OK: 0, Level.WARNING: 1, Level.CRITICAL: 2, Level.UNKNOWN: 3}
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", help="Only these checks: NAME, PIPELINE/NAME or a glob; may be repeated.", metavar="NAME"),
+    typer.Option(
+        "--only",
+        help="Only these checks: NAME, PIPELINE/NAME or a glob; may be repeated.",
+        metavar="NAME",
+        autocompletion=completing.checks,
+    ),
 ]
 Endpoint = Annotated[str | None, typer.Option("--endpoint", help="Another address for all AWS services.")]
 

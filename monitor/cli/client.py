@@ -43,6 +43,8 @@ class Daemon:
 
     url: str
     token: str | None = field(default=None, repr=False)
+    #: Seconds to wait for an answer to a question.
+    patience: float = READ
 
     def get(self, *path: str, **query: str) -> Any:
         """GET /api/v1/PATH."""
@@ -57,7 +59,7 @@ class Daemon:
         """(status, decoded answer) of any path. Raises Unreachable."""
         parts = urlsplit(self.url)
         secure = parts.scheme == "https"
-        seconds = READ if body is None else COMMAND
+        seconds = self.patience if body is None else COMMAND
         make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         headers = {"Accept": "application/json"}
         if body is not None:

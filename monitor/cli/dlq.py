@@ -74,7 +74,12 @@ def list_queues(
     role_arn: Role = None,
     endpoint: Endpoint = None,
 ) -> None:
-    """List dead-letter queues (found through redrive policies), how full they are and when the oldest expires."""
+    """List dead-letter queues (found through redrive policies), how full they are and when the oldest expires.
+
+    \b
+    tripswitch dlq list
+    tripswitch dlq list 'etl-*' --region eu-west-1 --output json
+    """
     from monitor.cli.dlq_list import dead_letters
 
     found = Place(region, profile, role_arn, endpoint).run(lambda aws: dead_letters(aws, match))
@@ -104,6 +109,10 @@ def inspect(
     """Read a sample without harm and group it by kind of failure. Bodies are not shown.
 
     Reading hides the messages for a few seconds and raises their receive counts by one.
+
+    \b
+    tripswitch dlq inspect etl-ingest-dlq
+    tripswitch dlq inspect etl-ingest-dlq --field city
     """
     from monitor.actions.sample_dlq import ACTION, SampleParams
 
@@ -135,7 +144,11 @@ def redrive(
     role_arn: Role = None,
     endpoint: Endpoint = None,
 ) -> None:
-    """Send the messages with these ids back to where they came from."""
+    """Send the messages with these ids back to where they came from.
+
+    \b
+    tripswitch dlq redrive etl-ingest-dlq 5fea7756-0ea4-451a-a703-a558b933e274 --dry-run
+    """
     from monitor.actions.redrive_queue import ACTION, RedriveParams
 
     params = RedriveParams(queue=queue, to=to, messages=tuple(ids))
@@ -160,6 +173,10 @@ def redrive_all(
 
     No message is lost however this ends. Where messages are moved one by one, a kill may double the one in flight:
     repeat the command, it goes on and names that message.
+
+    \b
+    tripswitch dlq redrive-all etl-ingest-dlq --rate 10 --dry-run
+    tripswitch dlq redrive-all etl-ingest-dlq --to etl-ingest --yes
     """
     from monitor.actions.redrive_queue import ACTION, RedriveParams
 
@@ -180,7 +197,12 @@ def delete(
     role_arn: Role = None,
     endpoint: Endpoint = None,
 ) -> None:
-    """Delete the messages with these ids, or those of one kind, for good."""
+    """Delete the messages with these ids, or those of one kind, for good.
+
+    \b
+    tripswitch dlq delete etl-ingest-dlq --where ValueError --dry-run
+    tripswitch dlq delete etl-ingest-dlq 5fea7756-0ea4-451a-a703-a558b933e274
+    """
     from monitor.actions.delete_messages import ACTION, DeleteParams
 
     if not ids and where is None:

@@ -10,24 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from monitor.cli import options
+from monitor.cli import completing, options
 from monitor.cli.talk import EXIT_FAILED, EXIT_USAGE, die, show, show_json, show_table
 
 if TYPE_CHECKING:
     from monitor.plugin import Registry
 
 
-def _names(incomplete: str) -> list[str]:
-    """For the shell's completion."""
-    from monitor import app
-
-    known = app.registry()
-    return [name for name in sorted({*known.kinds, *known.actions}) if name.startswith(incomplete)]
-
-
 Name = Annotated[
     str | None,
-    typer.Argument(help="A kind of check or an action.", metavar="KIND|ACTION", autocompletion=_names),
+    typer.Argument(help="A kind of check or an action.", metavar="KIND|ACTION", autocompletion=completing.kinds),
 ]
 
 

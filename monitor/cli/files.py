@@ -18,7 +18,9 @@ Report = Annotated[
     Literal["text", "json", "github"], typer.Option("--output", "-o", help="github: annotations for a workflow run.")
 ]
 Origin = Annotated[bool, typer.Option("--origin", help="Also say where each value came from.")]
-Document = Annotated[Literal["yaml", "json"], typer.Option("--output", "-o")]
+Document = Annotated[
+    Literal["yaml", "json"], typer.Option("--output", "-o", help="yaml for people, json for programs.")
+]
 
 
 def validate(paths: options.Paths, output: Report = "text") -> None:

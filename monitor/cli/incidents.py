@@ -6,14 +6,22 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli import options
+from monitor.cli import completing, options
 from monitor.cli.client import connect
 from monitor.cli.talk import at, say, show, show_json, show_table
 from monitor.core.codec import decode
 from monitor.core.report import markdown
 from monitor.core.view import IncidentView
 
-Incident = Annotated[str, typer.Argument(help="Its id (`incident list` shows them).", metavar="ID", show_default=False)]
+Incident = Annotated[
+    str,
+    typer.Argument(
+        help="Its id (`incident list` shows them).",
+        metavar="ID",
+        show_default=False,
+        autocompletion=completing.incidents,
+    ),
+]
 Text = Annotated[str, typer.Argument(help="What to add to the timeline.", show_default=False)]
 Running = Annotated[bool, typer.Option("--open", help="Only those that are not resolved.")]
 

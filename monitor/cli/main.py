@@ -19,6 +19,7 @@ from monitor.cli import (
     iam_policy,
     incidents,
     init,
+    manual,
     silences,
     status,
 )
@@ -57,6 +58,7 @@ def build() -> typer.Typer:
     app.callback()(_root)
     _files(app)
     _client(app)
+    manual.apply(app)
     return app
 
 

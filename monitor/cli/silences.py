@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import options
+from monitor.cli import completing, options
 from monitor.cli.client import connect
 from monitor.cli.talk import EXIT_USAGE, at, die, say, show, show_json, show_table
 
@@ -17,7 +17,12 @@ Match = Annotated[
 For = Annotated[str, typer.Option("--for", help="How long: 30m, 2h, 1d.", metavar="DURATION")]
 Comment = Annotated[str, typer.Option("--comment", "-c", help="Why.")]
 Hold = Annotated[bool, typer.Option("--hold-actions", help="Also hold the actions of matching breakers.")]
-Silence = Annotated[str, typer.Argument(help="Its id (`silence list` shows them).", metavar="ID", show_default=False)]
+Silence = Annotated[
+    str,
+    typer.Argument(
+        help="Its id (`silence list` shows them).", metavar="ID", show_default=False, autocompletion=completing.silences
+    ),
+]
 
 
 def add(

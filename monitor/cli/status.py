@@ -54,10 +54,13 @@ def status(url: options.Url = None, token: options.Token = None, output: options
 
 
 def healthz(ready: Ready = False, url: options.Url = None) -> None:
-    """Ask whether the daemon is alive; for container health checks. Exit code 0: yes, 1: no.
+    """Ask whether the daemon is alive; for container health checks (`HEALTHCHECK CMD ["tripswitch", "healthz"]`).
+
+    Exit codes: 0 yes, 1 no, 2 wrong usage.
 
     \b
-    HEALTHCHECK CMD ["tripswitch", "healthz"]
+    tripswitch healthz
+    tripswitch healthz --ready --url http://127.0.0.1:9108
     """
     daemon = connect(url, None)
     try:
