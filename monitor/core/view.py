@@ -115,6 +115,10 @@ class BreakerView:
     drifted: int = 0
     #: `plan` with what each step risks.
     planned: tuple[PlannedStep, ...] = ()
+    #: The person who tripped it, if one did.
+    tripped_by: str | None = None
+    #: The person who disabled it.
+    disabled_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

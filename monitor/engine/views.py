@@ -45,6 +45,8 @@ def breaker_view(worker: Worker, sketches: Sketches, now: datetime) -> BreakerVi
         recovery="auto" if trip is not None and trip.recovers_alone else (spec.recover.mode if spec else "manual"),
         plan=tuple(step.summary for step in planned),
         planned=planned,
+        tripped_by=trip.by if trip else None,
+        disabled_by=record.disabled_by if record.disabled else None,
         approval=worker.awaiting(),
         incident=trip.incident if trip else None,
         condition=describe(spec.condition) if spec else "",

@@ -99,6 +99,8 @@ class Breaker(Out):
     runbook: str | None
     drifted: int
     planned: tuple[PlannedStep, ...] = Field(description="the plan with what each step risks")
+    tripped_by: str | None = Field(description="the person, if one did")
+    disabled_by: str | None
 
 
 class TimelineEntry(Out):
