@@ -57,8 +57,8 @@ class Span:
 
 @dataclass(slots=True)
 class Column:
-    """One (target, signal) over all runs: a plain value, or an odd observation (absent, failed, a lower bound), or
-    nothing at all: the run did not speak of it."""
+    """One (target, signal) over all runs: a plain value, or an odd observation (absent, failed, a lower bound, with
+    words beside the value), or nothing at all: the run did not speak of it."""
 
     values: array[float] = field(default_factory=lambda: array("d"))
     #: Epoch seconds at which each value was true.
@@ -75,10 +75,10 @@ class Column:
     def put(self, index: int, seen: Observation) -> None:
         """What run `index` observed; runs are put in order."""
         self.skip_to(index)
-        plain = seen.value is not None and seen.reason is None and not seen.lower_bound and not seen.detail
-        self.values.append(seen.value if plain and seen.value is not None else NOTHING)
+        known = seen.value is not None and seen.reason is None and not seen.lower_bound
+        self.values.append(seen.value if known and seen.value is not None else NOTHING)
         self.ats.append(seen.at.timestamp() if seen.at is not None else NOTHING)
-        if not plain:
+        if not known or seen.detail:
             self.odd[index] = seen
 
     def get(self, index: int, place: Place, unit: str) -> Observation | None:
