@@ -75,6 +75,11 @@ class Flights:
         for key in [key for key in self._flying if applies(key)]:
             del self._flying[key]
 
+    def forget_replies(self, applies: Callable[[Any, Any], bool]) -> None:
+        """Share no kept reply of which `applies(key, reply)` is true: it is known to be outdated."""
+        for key in [key for key, (_, reply) in self._fresh.items() if applies(key, reply)]:
+            del self._fresh[key]
+
     async def _fly(self, key: Hashable, flight: _Flight, read: Callable[[], Awaitable[Any]], keep: bool) -> None:
         outcome: Any = ProbeError(Reason.UNAVAILABLE, "the read was cut off because the daemon stops")
         try:

@@ -18,7 +18,7 @@ from monitor.aws.quotas import sdk_service
 from monitor.aws.settings import AwsSettings
 from monitor.core.model import Reason
 from monitor.core.ports import AwsMeter, Clock
-from monitor.plugin import MetricQuery, MetricSeries, ProbeError, Resource, ResourceKind, Selector
+from monitor.plugin import MetricQuery, MetricSeries, ProbeError, Resource, ResourceKind, Selector, target_name
 
 
 @dataclass(eq=False, slots=True)
@@ -145,10 +145,22 @@ class AwsReads:
             try:
                 return await self._room.caller.call(place, service, operation, params)
             except CallFailed as error:
+                if error.failure.reason is Reason.NOT_FOUND:
+                    self._missed({value for value in params.values() if isinstance(value, str)})
                 raise error.failure.as_probe_error() from error
 
         key = (service, id(place.principal), place.region, operation, freeze(dict(params)))
         return await self._room.flights.share(key, read, keep=keep)
+
+    def _missed(self, named: set[str]) -> None:
+        """A resource is not there. If a glob or a tag had found it, that list is outdated: the next run lists anew, so
+        that a deleted target vanishes with it. One that the config names is left: it would be missed in every run."""
+
+        def holds(key: tuple[int, str, ResourceKind, tuple[str, ...], Any], found: list[Resource]) -> bool:
+            explicit = {target_name(name) for name in key[3]}
+            return any(named & {one.name, one.arn, *one.facts.values()} and one.name not in explicit for one in found)
+
+        self._room.found.forget_replies(holds)
 
     def _place(self, region: str | None) -> Place:
         return Place(self._principal, region or self._region)

@@ -139,3 +139,27 @@ async def test_discovery_is_shared_and_kept(canned: CannedAws, harness: Make) ->
         with pytest.raises(ProbeError):
             await reads.find(ResourceKind.STATE_MACHINE, selector)
     assert canned.count["ListStateMachines"] == 2
+
+
+async def test_a_discovered_resource_that_is_gone_is_looked_for_anew(canned: CannedAws, harness: Make) -> None:
+    """A read says that it isn't there: the list that had it is outdated, others stay; what the config names is not."""
+    canned.on["ListQueues"] = {"QueueUrls": [f"{canned.url}/123456789012/{name}" for name in ("etl-a", "etl-b")]}
+    canned.on["GetQueueAttributes"] = refuse("AWS.SimpleQueueService.NonExistentQueue")
+    reads = harness().reads
+    glob, other = Selector(names=("etl-*", "mine")), Selector(names=("web-*",))
+    found = await reads.find(ResourceKind.QUEUE, glob)
+    assert names(found) == ["etl-a", "etl-b", "mine"]
+    canned.on["ListQueues"] = {"QueueUrls": [f"{canned.url}/123456789012/etl-b"]}
+    await reads.find(ResourceKind.QUEUE, other)
+    asked = canned.count["ListQueues"]
+
+    async def miss(queue: Resource) -> list[str]:
+        with pytest.raises(ProbeError):
+            await reads.call("sqs", "GetQueueAttributes", QueueUrl=queue.facts["url"], AttributeNames=["All"])
+        await reads.find(ResourceKind.QUEUE, other)
+        return names(await reads.find(ResourceKind.QUEUE, glob))
+
+    assert await miss(found[2]) == ["etl-a", "etl-b", "mine"]
+    assert canned.count["ListQueues"] == asked
+    assert await miss(found[0]) == ["etl-b", "mine"]
+    assert canned.count["ListQueues"] == asked + 1
