@@ -126,5 +126,6 @@ memory:
 """,
     interval=timedelta(hours=6),
     selectors=("lambda_functions",),
+    target_kind=ResourceKind.FUNCTION,
     needs=needs,
 )

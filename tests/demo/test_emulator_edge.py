@@ -96,3 +96,41 @@ async def test_one_request_for_a_quota_is_open_at_a_time(aws, side):
     assert (await quotas.get_service_quota(**asked))["Quota"]["Value"] == 2000
     told = await quotas.list_requested_service_quota_change_history_by_quota(**asked)
     assert [one["Status"] for one in told["RequestedQuotas"]] == ["APPROVED"]
+
+
+async def test_a_bucket_that_is_not_there_is_not_found(aws, side):
+    """HeadBucket has no body to say it with: the status does."""
+    s3 = await aws("s3")
+    with pytest.raises(ClientError) as told:
+        await s3.head_bucket(Bucket="nowhere-at-all")
+    assert told.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+
+
+async def test_a_topic_gets_partitions_and_never_loses_any(aws, side):
+    """Created, widened; fewer are refused, and so is a topic that is not there."""
+    kafka = await aws("kafka")
+    group = {"InstanceType": "kafka.m5.large", "ClientSubnets": ["subnet-1"]}
+    made = await kafka.create_cluster(
+        ClusterName="c", KafkaVersion="3.6.0", NumberOfBrokerNodes=3, BrokerNodeGroupInfo=group
+    )
+    topic = {"ClusterArn": made["ClusterArn"], "TopicName": "events"}
+    with pytest.raises(ClientError, match="NotFoundException"):
+        await kafka.describe_topic(**topic)
+    await kafka.create_topic(**topic, PartitionCount=12, ReplicationFactor=3)
+    await kafka.update_topic(**topic, PartitionCount=24)
+    told = await kafka.describe_topic(**topic)
+    assert (told["PartitionCount"], told["ReplicationFactor"]) == (24, 3)
+    with pytest.raises(ClientError, match="can't be decreased"):
+        await kafka.update_topic(**topic, PartitionCount=6)
+
+
+async def test_a_security_group_can_be_given_its_id(aws, side):
+    """By the tag; without it moto chooses."""
+    ec2 = await aws("ec2")
+    tags = [{"ResourceType": "security-group", "Tags": [{"Key": "_custom_id_", "Value": "sg-chosen"}]}]
+    assert (await ec2.create_security_group(GroupName="a", Description="a", TagSpecifications=tags))[
+        "GroupId"
+    ] == "sg-chosen"
+    other = (await ec2.create_security_group(GroupName="b", Description="b"))["GroupId"]
+    told = await ec2.describe_security_groups(GroupIds=["sg-chosen", other])
+    assert {one["GroupName"] for one in told["SecurityGroups"]} == {"a", "b"}

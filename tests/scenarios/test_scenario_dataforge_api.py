@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from fluxa_world import Fluxa
 from scene import Scene
@@ -142,26 +144,76 @@ async def test_c3c_a_throttled_table_gets_capacity_and_gives_it_back(stage):
     assert await units() == (20, 10)
 
 
+#: What stands there besides, and has to stand there afterwards.
+NOT_FOUND = {"ErrorCode": 404, "ResponsePagePath": "/404.html", "ResponseCode": "404", "ErrorCachingMinTTL": 300}
+PAGE = "maintenance/index.html"
+
+
+async def distribution(scene: Scene) -> dict[str, Any]:
+    """The dashboard's distribution exists, with an error page of its own for 404; its configuration."""
+    front = await scene.aws("cloudfront")
+    origin = {
+        "Id": "site",
+        "DomainName": f"{DASHBOARD}.s3.amazonaws.com",
+        "S3OriginConfig": {"OriginAccessIdentity": ""},
+    }
+    made = await front.create_distribution(
+        DistributionConfig={
+            "CallerReference": "id:EDATAFORGE", "Comment": "the dashboard", "Enabled": True,
+            "Origins": {"Quantity": 1, "Items": [origin]},
+            "DefaultCacheBehavior": {"TargetOriginId": "site", "ViewerProtocolPolicy": "https-only"},
+            "CustomErrorResponses": {"Quantity": 1, "Items": [NOT_FOUND]},
+        }
+    )  # fmt: skip
+    return dict(made["Distribution"]["DistributionConfig"])
+
+
 async def test_c3d_a_dashboard_that_fails_shows_a_maintenance_page_while_it_does(stage):
-    """CloudFront's 5xxErrorRate above 5 percent: flag and page; below for five minutes: both gone."""
+    """Above 5 percent: flag, page, and the distribution shows it; below for five minutes: all as it was before."""
     scene = await stage("dataforge", breakers=["maintenance-page"], step=20)
     world, s3, flags = Fluxa(scene), await scene.aws("s3"), await scene.aws("ssm")
+    front_door = await scene.aws("cloudfront")
     await world.bucket(DASHBOARD)
+    before = await distribution(scene)
     front = {"DistributionId": "EDATAFORGE", "Region": "Global"}
     await scene.meter("AWS/CloudFront", "5xxErrorRate", 0.1, since="10m", **front)
     await scene.begin()
     assert scene.level("dashboard-bucket") == "ok"
 
-    async def shown() -> tuple[int, int]:
+    async def shown() -> tuple[int, int, dict[int, str]]:
         objects = (await s3.list_objects_v2(Bucket=DASHBOARD)).get("Contents", ())
         found = (await flags.get_parameters(Names=["/dataforge/prod/dashboard"]))["Parameters"]
-        return len(objects), len(found)
+        config = (await front_door.get_distribution_config(Id="EDATAFORGE"))["DistributionConfig"]
+        pages = {one["ErrorCode"]: one["ResponsePagePath"] for one in config["CustomErrorResponses"]["Items"]}
+        return len(objects), len(found), pages
 
     await scene.meter("AWS/CloudFront", "5xxErrorRate", 30, **front)
     await scene.until(breaker="open", within="10m")
-    assert await shown() == (1, 1)
-    page = await s3.get_object(Bucket=DASHBOARD, Key="maintenance/index.html")
-    assert page["ContentType"] == "text/html"
+    assert await shown() == (1, 1, {404: "/404.html", **dict.fromkeys((500, 502, 503, 504), f"/{PAGE}")})
+    page = await s3.get_object(Bucket=DASHBOARD, Key=PAGE)
+    assert page["ContentType"].startswith("text/html")
+    asked = [one.name for one in await scene.requests()]
+    assert asked.index("s3:PutObject") < asked.index("cloudfront:UpdateDistribution")
+
+    config = await front_door.get_distribution_config(Id="EDATAFORGE")  # somebody edits something else meanwhile
+    edited = {**config["DistributionConfig"], "Comment": "edited"}
+    await front_door.update_distribution(Id="EDATAFORGE", IfMatch=config["ETag"], DistributionConfig=edited)
     await scene.meter("AWS/CloudFront", "5xxErrorRate", 0.1, **front)
     await scene.until(breaker="closed", within="2h")
-    assert await shown() == (0, 0)
+    assert await shown() == (0, 0, {404: "/404.html"})
+    after = (await front_door.get_distribution_config(Id="EDATAFORGE"))["DistributionConfig"]
+    assert after == {**before, "Comment": "edited"}
+
+
+async def test_c3d_a_bucket_that_is_gone_is_named(stage):
+    """The dashboard's files are gone: critical, and a person; an error page would not help."""
+    scene = await stage("dataforge", checks=["dashboard-bucket"], step=20)
+    world, s3 = Fluxa(scene), await scene.aws("s3")
+    await world.bucket(DASHBOARD)
+    await scene.begin()
+    assert scene.level("dashboard-bucket") == "ok"
+    await s3.delete_bucket(Bucket=DASHBOARD)
+    await scene.until(lambda: scene.level("dashboard-bucket") == "critical", within="10m")
+    assert scene.incidents()[0].severity == "SEV2"
+    await world.bucket(DASHBOARD)
+    await scene.until(lambda: scene.level("dashboard-bucket") == "ok", within="10m")

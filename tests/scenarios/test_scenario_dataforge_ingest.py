@@ -7,6 +7,10 @@ from typing import Any
 from fluxa_world import Fluxa
 from scene import Scene, Span
 
+from monitor.demo.emulator.child import ACCOUNT, REGION
+from monitor.demo.emulator.kafka import arn_of
+
+ARN = arn_of(ACCOUNT, REGION, "dataforge")
 INGEST, CURATE, LAKE = "dataforge-ingest", "dataforge-curate", "dataforge-lake"
 QUEUE, DEAD = "dataforge-ingest", "dataforge-ingest-dlq"
 CHECKPOINT = "checkpoints/curate/metadata"
@@ -185,3 +189,47 @@ async def test_c2b_a_stuck_run_is_stopped_and_its_checkpoint_copied_before_it_is
 async def keys(s3: Any) -> set[str]:
     """What the lake holds."""
     return {one["Key"] for one in (await s3.list_objects_v2(Bucket=LAKE)).get("Contents", ())}
+
+
+async def test_c1_partitions_are_added_only_with_a_yes_for_they_stay(stage):
+    """Half an hour behind: 24 partitions are proposed; nothing changes before the yes, and nothing takes them back."""
+    scene = await stage("dataforge", breakers=["partitions"], step=20, MSK_CLUSTER_ARN=ARN)
+    kafka = await scene.aws("kafka")
+    group = {"InstanceType": "kafka.m5.large", "ClientSubnets": ["subnet-1", "subnet-2", "subnet-3"]}
+    await kafka.create_cluster(
+        ClusterName="dataforge", KafkaVersion="3.6.0", NumberOfBrokerNodes=3, BrokerNodeGroupInfo=group
+    )
+    await kafka.create_topic(ClusterArn=ARN, TopicName="events", PartitionCount=12, ReplicationFactor=3)
+
+    async def partitions() -> int:
+        told = await kafka.describe_topic(ClusterArn=ARN, TopicName="events")
+        return int(told["PartitionCount"])
+
+    await lag(scene, 250_000, since="10m")
+    await scene.begin()
+    await scene.advance("25m")
+    assert scene.breaker().approval is None
+    await scene.until(lambda: scene.breaker().approval is not None, within="20m")
+    assert await partitions() == 12
+    await scene.approve()
+    await scene.until(breaker="open", within="5m")
+    assert await partitions() == 24
+    [asked] = await scene.requests()
+    assert (asked.name, asked.params["partitionCount"]) == ("kafka:UpdateTopic", 24)
+    await lag(scene, 500)
+    await scene.reset()
+    await scene.until(breaker="closed", within="1h")
+    assert await partitions() == 24
+
+
+async def test_c2_the_runbooks_alarm_is_enough(stage):
+    """SparkProcessingLatencyHigh in ALARM brings help by itself."""
+    scene = await stage("dataforge", breakers=["processing-latency"], step=20)
+    await alarm(scene, "SparkProcessingLatencyHigh", "ALARM")
+    await scene.begin()
+    await scene.until(breaker="open", within="5m")
+    assert await flag(scene, "optional-transforms") == "off"
+    await alarm(scene, "SparkProcessingLatencyHigh", "OK")
+    await scene.side.post("glue/finish", job=CURATE, state="SUCCEEDED")
+    await scene.until(breaker="closed", within="3h")
+    assert await flag(scene, "optional-transforms") is None

@@ -23,6 +23,7 @@ from monitor.demo.emulator import (
     cognito,
     cost,
     dynamodb,
+    ec2,
     events,
     glue,
     health,
@@ -79,6 +80,7 @@ class Door:
             cloudfront,
             health,
             accessanalyzer,
+            ec2,
         ):
             emulator.answerers.update(module.install(emulator))
 
@@ -138,7 +140,8 @@ class Door:
         except Exception as error:  # noqa: BLE001 - a bug behind the door is a server fault, as a client sees it
             return refuse(call, "InternalFailure", f"{type(error).__name__}: {error}", 500)
         status, headers = started
-        if status >= 400 and _content_type(headers).startswith("text/html"):
+        # A HEAD that fails tells its status and nothing else, whatever type moto gives its empty page.
+        if status >= 400 and call.method != "HEAD" and _content_type(headers).startswith("text/html"):
             return _not_here(call)
         kept = tuple((name, value) for name, value in headers if name.lower() != "content-length")
         if call.method == "HEAD":  # its Content-Length speaks of the body a GET would have

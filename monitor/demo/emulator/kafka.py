@@ -2,7 +2,8 @@
 
 Sources: MSK developer guide, cluster states (CREATING until the brokers run, then ACTIVE; here that takes no time) and
 ARNs (`cluster/NAME/UUID-N`; here always the same for a name); MSK API reference, ListNodes and UpdateBrokerCount
-(refused unless ACTIVE and for another version; here the new brokers run at once).
+(refused unless ACTIVE and for another version; here the new brokers run at once), CreateTopic, DescribeTopic and
+UpdateTopic (partitions can be added, never taken away).
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from monitor.demo.emulator.state import Answerer, Emulator, patch
 def install(emulator: Emulator) -> Mapping[str, Answerer]:
     """Mend moto's clusters, which stay CREATING for ever; the operations answered here."""
     patch(FakeKafkaCluster, "__init__", _ready)
-    return {"kafka:ListNodes": nodes, "kafka:UpdateBrokerCount": grow}
+    return {
+        "kafka:ListNodes": nodes, "kafka:UpdateBrokerCount": grow, "kafka:CreateTopic": create_topic,
+        "kafka:DescribeTopic": topic, "kafka:UpdateTopic": widen,
+    }  # fmt: skip
 
 
 def arn_of(account: str, region: str, name: str) -> str:
@@ -67,6 +71,52 @@ def grow(call: Call) -> Reply | None:
     cluster.current_version += "1"
     operation = f"{cluster.arn.replace(':cluster/', ':cluster-operation/')}/{uuid.uuid4()}"
     return answer(call, {"clusterArn": cluster.arn, "clusterOperationArn": operation})
+
+
+def _topics(cluster: Any) -> dict[str, dict[str, Any]]:
+    if not hasattr(cluster, "emulated_topics"):
+        cluster.emulated_topics = {}
+    found: dict[str, dict[str, Any]] = cluster.emulated_topics
+    return found
+
+
+def _named(call: Call) -> tuple[Any, str]:
+    """(cluster or None, topic) that the path names."""
+    arn, _, name = unquote(call.path.split("/clusters/", 1)[1]).partition("/topics")
+    return kafka_backends[call.account][call.region].clusters.get(arn), name.strip("/")
+
+
+def create_topic(call: Call) -> Reply | None:
+    """CreateTopic."""
+    (cluster, _), asked = _named(call), call.json()
+    if cluster is None:
+        return refuse(call, "NotFoundException", "The specified cluster is not found.", 404)
+    name = asked["topicName"]
+    made = {"topicName": name, "partitionCount": asked["partitionCount"],
+            "replicationFactor": asked["replicationFactor"],
+            "topicArn": f"{cluster.arn.replace(':cluster/', ':topic/')}/{name}", "status": "ACTIVE"}  # fmt: skip
+    _topics(cluster)[name] = made
+    return answer(call, {key: made[key] for key in ("topicArn", "topicName", "status")})
+
+
+def topic(call: Call) -> Reply | None:
+    """DescribeTopic."""
+    cluster, name = _named(call)
+    if cluster is None or name not in _topics(cluster):
+        return refuse(call, "NotFoundException", "The specified topic is not found.", 404)
+    return answer(call, _topics(cluster)[name])
+
+
+def widen(call: Call) -> Reply | None:
+    """UpdateTopic: partitions can only become more."""
+    (cluster, name), asked = _named(call), call.json()
+    if cluster is None or name not in _topics(cluster):
+        return refuse(call, "NotFoundException", "The specified topic is not found.", 404)
+    found = _topics(cluster)[name]
+    if int(asked.get("partitionCount", found["partitionCount"])) < found["partitionCount"]:
+        return refuse(call, "BadRequestException", "The number of partitions can't be decreased.", 400)
+    found.update({key: asked[key] for key in ("partitionCount", "configs") if key in asked})
+    return answer(call, {key: found[key] for key in ("topicArn", "topicName", "status")})
 
 
 def set_state(account: str, region: str, name: str, state: str) -> int:
