@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help install ministack demo test check lint format types layers lock bench reference dashboards dist clean
+.PHONY: help install editor ministack demo test check lint format types layers lock bench reference dashboards dist clean
 
 help: ## Show what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -36,6 +36,14 @@ $(MINISTACK)/.ready: requirements-ministack.lock | $(BIN)/python
 	@$(BIN)/python -m venv $(MINISTACK)
 	@$(MINISTACK)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r requirements-ministack.lock
 	@touch $@
+
+# What editors ask about pipeline files, so that the schema is tested as they use it.
+EDITOR_SERVER := $(VENV)/yaml-language-server
+$(EDITOR_SERVER)/node_modules: | $(BIN)/python
+	@npm install --prefix $(EDITOR_SERVER) --no-audit --no-fund --silent yaml-language-server@1.25.0
+	@touch $@
+
+editor: $(EDITOR_SERVER)/node_modules ## Make .venv/yaml-language-server, for tests/config/test_config_editor.py (npm)
 
 ministack: $(MINISTACK)/.ready ## Make .venv-ministack, against which tests/ministack runs
 
