@@ -21,7 +21,20 @@ from urllib.parse import unquote
 from pydantic import Field, model_validator
 
 from monitor.actions.readback import confirmed
-from monitor.plugin import Action, ActionContext, ActionError, Change, Json, Params, ProbeError, Reason, Receipt, Risk
+from monitor.plugin import (
+    Action,
+    ActionContext,
+    ActionError,
+    Change,
+    Json,
+    Params,
+    Permission,
+    ProbeError,
+    Reason,
+    Receipt,
+    Risk,
+    need,
+)
 
 LAST_GOOD = "last_good"
 
@@ -130,6 +143,14 @@ def _told(policy: Json) -> str:
     return f"{count} statement{'' if count == 1 else 's'}"
 
 
+def needs(params: PolicyParams) -> list[Permission]:
+    """For IAM: what one step asks, undo included."""
+    verbs = ("Get", "Put", "Delete")
+    if params.bucket is not None:
+        return [need(*(f"s3:{verb}BucketPolicy" for verb in verbs), bucket=params.bucket)]
+    return [need(*(f"iam:{verb}RolePolicy" for verb in verbs), role=params.role)]
+
+
 ACTION = Action(
     name="put_policy",
     summary="Puts a role's inline policy or a bucket's policy back, as it was while all was well or as given.",
@@ -141,6 +162,7 @@ ACTION = Action(
     undo=undo,
     resolve=resolve,
     remembers=True,
+    needs=needs,
     permissions=(
         "iam:GetRolePolicy",
         "iam:PutRolePolicy",

@@ -154,13 +154,7 @@ def needs(params: RestoreParams) -> list[Permission]:
     return [
         need("dynamodb:ListBackups"),
         need("dynamodb:DescribeBackup", "dynamodb:RestoreTableFromBackup", backup=table),
-        need(
-            "dynamodb:DescribeTable",
-            "dynamodb:RestoreTableFromBackup",
-            "dynamodb:BatchWriteItem",
-            *writes,
-            table=target,
-        ),
+        need(*asked, table=target),
     ]
 
 

@@ -176,6 +176,7 @@ _NAMED: Mapping[str, Mapping[str, str]] = {
     "cognito-idp": {"userpoolid": "user_pool"},
     "cloudfront": {"id": "distribution"},
     "budgets": {"budgetname": "budget"},
+    "iam": {"rolename": "role"},
     "sts": {"rolearn": "role"},
 }  # fmt: skip
 
@@ -188,7 +189,7 @@ _ACCOUNT_WIDE = re.compile(
     r"|lambda:(GetAccountSettings|ListFunctions|ListEventSourceMappings)"
     r"|logs:(DescribeExportTasks|DescribeLogGroups|StopQuery|GetQueryResults)"
     r"|s3:ListAllMyBuckets|scheduler:ListSchedules|sqs:ListQueues|states:ListStateMachines"
-    r"|servicequotas:(GetAWSDefaultServiceQuota|List.*)|iam:.*(?<!PassRole)(?<!CreateServiceLinkedRole)"
+    r"|servicequotas:(GetAWSDefaultServiceQuota|List.*)|iam:(?!(Get|Put|Delete)RolePolicy$).*(?<!PassRole)(?<!CreateServiceLinkedRole)"
 )
 
 
@@ -248,6 +249,8 @@ def _special(aws_service: str, operation: str, low: Mapping[str, Any], where: Wh
                 arn_of("deployment_group", f"{low['applicationname']}/{low.get('deploymentgroupname', '*')}", where),
             )
         return (UNKNOWN,)  # a deployment's id says nothing of its group
+    if aws_service == "budgets" and isinstance(new := low.get("newbudget"), Mapping):
+        return (arn_of("budget", str(new.get("BudgetName")), where),)
     if aws_service == "application-autoscaling":
         return (arn_of("scalable_target", "*", where),)
     if aws_service == "service-quotas":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from slack import Slack
+from slack_side import Slack
 
 from monitor.notices.address import mask_url
 from monitor.notices.slack_room import Topic

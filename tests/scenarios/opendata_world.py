@@ -53,6 +53,12 @@ class Pulse:
                 version = (await functions.publish_version(FunctionName=name))["Version"]
                 await functions.create_alias(FunctionName=name, Name=alias, FunctionVersion=version)
 
+    async def publish(self, name: str, note: str) -> str:
+        """A version that nobody is sent to."""
+        functions = await self.scene.aws("lambda")
+        await functions.update_function_configuration(FunctionName=name, Description=note)
+        return str((await functions.publish_version(FunctionName=name))["Version"])
+
     async def release(self, name: str, **variables: str) -> str:
         """A new version, live at once."""
         functions = await self.scene.aws("lambda")

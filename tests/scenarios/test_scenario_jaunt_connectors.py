@@ -151,3 +151,14 @@ async def test_a3_starts_pause_while_connectors_refuse_and_errors_spike(stage):
     await world.connector("google", 100, 0)
     await scene.until(breaker="closed", within="2h")
     assert await world.rule_state() == "ENABLED"
+
+
+async def test_a3_a_connector_that_is_called_more_than_was_bought_is_told(stage):
+    """More than a thousand calls in five minutes, of the connector that makes them."""
+    scene = await stage("jaunt-data-scout", checks=["connector-calls"], step=20)
+    world = Jaunt(scene)
+    await world.connector("google", 250, 0, since="10m")
+    await world.connector("tavily", 20, 0, since="10m")
+    await scene.begin()
+    assert scene.level("connector-calls", "value", "google") == "warning"
+    assert scene.level("connector-calls", "value", "tavily") == "ok"

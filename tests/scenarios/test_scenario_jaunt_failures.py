@@ -32,13 +32,16 @@ async def failing(stage):
 
 
 async def test_a2_failing_jobs_get_smaller_batches_until_a_reduced_one_succeeds(failing):
-    """More than five failures in an hour: reduced batches; a reduced canary succeeds, then the flag is gone again."""
+    """More than five failures: reduced batches; a reduced canary succeeds, then what failed is taken up again.
+
+    What timed out starts anew with ten a batch, the rest goes on from the state that failed; the flag is gone again.
+    """
     scene, world = await failing("execution-failures")
     await scene.begin()
-    await fail(world, CITIES[:5], "Fetch")
+    await fail(world, CITIES[:5], "Fetch", "ConnectionReset")
     await scene.advance("3m")
     assert scene.breaker().state == "closed"  # five are not more than five
-    await fail(world, CITIES[5:], "Geocode")
+    await fail(world, CITIES[5:], "Geocode", "ReadTimeout")
     await scene.until(breaker="open", within="5m")
     assert await world.flag("batch-size") == "10"
 
@@ -46,9 +49,22 @@ async def test_a2_failing_jobs_get_smaller_batches_until_a_reduced_one_succeeds(
     await scene.until(lambda: _one_runs(world), within="10m")
     canary = json.loads((await world.running())[0]["input"])
     assert canary == {"city": "lisbon", "batch_size": 10}
+    assert await scene.requests("stepfunctions:RedriveExecution") == []  # one reduced job first
+    await world.succeed_canaries()
+    await scene.until(lambda: _run(world, len(CITIES)), within="10m")
+    now = {one["name"]: one for one in await world.running()}
+    redriven = {name: one["redriveCount"] for name, one in now.items() if not name.startswith("restart-")}
+    assert redriven == {f"{city}-Fetch": 1 for city in CITIES[:5]}
+    anew = [json.loads(one["input"]) for name, one in now.items() if name.startswith("restart-")]
+    assert sorted(anew, key=str) == [{"city": city, "batch_size": 10} for city in sorted(CITIES[5:])]
     await world.succeed_canaries()
     await scene.until(breaker="closed", within="3h")
     assert await world.flag("batch-size") is None  # it was unset before
+    assert len(await scene.requests("stepfunctions:RedriveExecution")) == 5
+
+
+async def _run(world: Jaunt, count: int) -> bool:
+    return len(await world.running()) == count
 
 
 async def _one_runs(world: Jaunt) -> bool:
@@ -112,19 +128,23 @@ async def test_a2c_durations_near_the_timeout_are_told_before_tasks_time_out(sta
 
 
 async def test_a6_a_state_over_fifteen_minutes_is_stopped_and_retried_after_a_yes(failing):
-    """The plan waits for a person; then the old run is stopped with a cause and its input starts once more."""
+    """The plan waits for a person; then it is stopped with a cause and starts once more; one that goes on is left."""
     scene, world = await failing("long-state")
     arn = await world.start("lisbon-1", city="lisbon")
-    await scene.side.post("executions/enter", arn=arn, state="Fetch")
+    older = await world.start("porto-1", city="porto")
+    await scene.side.post("executions/age", arn=older, seconds=7200)
+    await scene.side.post("executions/enter", arn=[arn, older], state="Fetch")
     await scene.begin()
     await scene.until(lambda: scene.breaker().approval is not None, within="20m")
     assert scene.clock.tick() > 15 * 60
+    await scene.side.post("executions/enter", arn=older, state="Geocode")  # old, and on its way
     await scene.approve()
     await scene.until(breaker="open", within="10m")
     machines = await scene.aws("stepfunctions")
     assert (await machines.describe_execution(executionArn=arn))["error"] == "StateTimeout"
-    again = await world.running()
-    assert [json.loads(one["input"]) for one in again] == [{"city": "lisbon"}]
-    assert again[0]["stateMachineArn"] == MACHINE
+    again = {one["name"]: one for one in await world.running()}
+    assert again.pop("porto-1")["executionArn"] == older
+    assert [json.loads(one["input"]) for one in again.values()] == [{"city": "lisbon"}]
+    assert {one["stateMachineArn"] for one in again.values()} == {MACHINE}
     await world.succeed_canaries()
     await scene.until(breaker="closed", within="1h")

@@ -55,3 +55,16 @@ async def test_a1b_malformed_letters_are_deleted_after_a_yes_and_the_others_stay
     left = (await scene.side.get("sqs/messages", queue=DEAD))["messages"]
     assert [json.loads(one["body"]) for one in left] == [{"city": "porto"}] * 3
     await scene.until(breaker="closed", within="1h")
+
+
+async def test_a1_dead_letters_that_are_about_to_expire_are_told(stage):
+    """They keep the time of their first sending: near the end of the retention people hear of it."""
+    scene = await stage("jaunt-data-scout", checks=["dead-letter-expiry"], step=20)
+    world = Jaunt(scene)
+    await world.queues()
+    await scene.side.post("sqs/fill", queue=DEAD, count=2, body="{}", age=3600)
+    await scene.meter("AWS/SQS", "ApproximateAgeOfOldestMessage", 3600, since="10m", QueueName=DEAD)
+    await scene.begin()
+    assert scene.level("dead-letter-expiry") == "ok"
+    await scene.meter("AWS/SQS", "ApproximateAgeOfOldestMessage", 3.75 * 86_400, QueueName=DEAD)
+    await scene.until(lambda: scene.level("dead-letter-expiry") == "critical", within="15m")  # of four days

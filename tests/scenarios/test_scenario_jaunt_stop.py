@@ -44,13 +44,76 @@ async def test_a4_a_spent_budget_stops_starts_and_the_model_until_the_day_has_pa
     assert await world.rule_state() == "ENABLED"
 
 
-async def budget_of(scene, actual: float) -> None:
+async def budget_of(scene, actual: float, name: str = "jaunt-data-scout", limit: int = 100) -> None:
     """The month's budget of $100."""
     budgets = await scene.aws("budgets")
-    limit = {"Amount": "100", "Unit": "USD"}
-    budget = {"BudgetName": "jaunt-data-scout", "BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": limit}
-    await budgets.create_budget(AccountId=ACCOUNT, Budget=budget)
-    await scene.side.post("budgets", budget="jaunt-data-scout", actual=actual, forecasted=actual * 2)
+    amount = {"Amount": str(limit), "Unit": "USD"}
+    costs = {"IncludeTax": False, "UseBlended": True}
+    budget = {"BudgetName": name, "BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": amount}
+    await budgets.create_budget(AccountId=ACCOUNT, Budget={**budget, "CostTypes": costs})
+    await scene.side.post("budgets", budget=name, actual=actual, forecasted=actual * 2)
+
+
+async def limit_of(scene, name: str = "jaunt-data-scout") -> str:
+    """The budget's limit; nothing else of it has changed."""
+    budgets = await scene.aws("budgets")
+    budget = (await budgets.describe_budget(AccountId=ACCOUNT, BudgetName=name))["Budget"]
+    assert budget["CostTypes"]["UseBlended"] is True  # an update by the limit alone would forget it
+    return str(budget["BudgetLimit"]["Amount"])
+
+
+async def test_a4_the_budget_is_raised_after_a_yes_and_lowered_by_a_reset(stage):
+    """Above 90 %: $50 more are proposed with both numbers, up to a ceiling; a person says yes, and takes it back."""
+    scene = await stage(
+        "jaunt-data-scout", breakers=["raise-budget"], step=20, COST_INTERVAL="5m", BUDGET_CEILING="130"
+    )
+    await budget_of(scene, actual=95)
+    await scene.begin()
+    await scene.until(lambda: scene.breaker().approval is not None, within="15m")
+    assert "from 100 to 130" in str(scene.breaker())
+    assert await limit_of(scene) == "100"
+    await scene.approve()
+    await scene.until(breaker="open", within="5m")
+    assert await limit_of(scene) == "130"
+    await scene.until(lambda: scene.level("budget", "budget_used") == "ok", within="15m")
+    await scene.reset()
+    await scene.until(breaker="closed", within="10m")
+    assert await limit_of(scene) == "100"
+
+
+async def test_a4_money_of_other_jobs_moves_over_after_a_yes_and_back(stage):
+    """Still above 90 % after a while: the other budget is lowered first, by as much; a reset moves it back."""
+    scene = await stage(
+        "jaunt-data-scout", breakers=["redistribute-budget"], step=20, COST_INTERVAL="5m", BUDGET_PATIENCE="10m"
+    )
+    await budget_of(scene, actual=95)
+    await budget_of(scene, actual=1, name="jaunt-spare", limit=80)
+    await scene.begin()
+    await scene.until(lambda: scene.breaker().approval is not None, within="30m")
+    assert scene.clock.tick() >= 600
+    await scene.approve()
+    await scene.until(breaker="open", within="5m")
+    assert (await limit_of(scene), await limit_of(scene, "jaunt-spare")) == ("150", "30")
+    asked = [one.params["NewBudget"]["BudgetName"] for one in await scene.requests("budgets:UpdateBudget")]
+    assert asked == ["jaunt-spare", "jaunt-data-scout"]
+    await scene.reset()
+    await scene.until(breaker="closed", within="10m")
+    assert (await limit_of(scene), await limit_of(scene, "jaunt-spare")) == ("100", "80")
+
+
+async def test_a4_executions_that_stop_early_are_told(stage):
+    """More than ten early stops in an hour are a warning: the rate of new results may be set too high."""
+    scene = await stage("jaunt-data-scout", checks=["early-stops"])
+    logs, group = await scene.aws("logs"), "/aws/vendedlogs/states/jaunt-city-discovery"
+    await logs.create_log_group(logGroupName=group)
+    await logs.create_log_stream(logGroupName=group, logStreamName="s")
+    await scene.begin()
+    assert scene.level("early-stops", "matches") == "ok"
+    at = int(scene.clock.now().timestamp() * 1000)
+    line = '{"type": "ChoiceStateExited", "details": {"name": "EarlyStop"}}'
+    events = [{"timestamp": at, "message": line}] * 11
+    await logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
+    await scene.until(lambda: scene.level("early-stops", "matches") == "warning", within="5m")
 
 
 OTHERS = ("legacy-jaunt-import", "billing-export")

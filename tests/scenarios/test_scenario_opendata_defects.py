@@ -53,7 +53,7 @@ def test_b12_an_api_has_no_status_to_ask_for():
 
 
 def test_b4_no_step_replaces_the_clients_settings():
-    """UpdateUserPoolClient resets what is left out: neither file calls it."""
+    """UpdateUserPoolClient resets what is left out: neither file calls it as it is (`set_auth_flows` reads first)."""
     for name in ("opendata-pulse", "jaunt-data-scout"):
         whole = shipped(name, {"ACCOUNT_ID": ACCOUNT}).pipelines[0]
         calls = {str(step.params.get("operation")) for one in whole.breakers.values() for step in one.on_trip}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -87,13 +88,21 @@ async def test_b1c_a_source_that_refuses_is_told_and_changes_nothing(stage):
         assert await changes(scene) == []
 
 
-async def test_b1d_a_refused_ingest_names_its_permission_and_is_tested_after_the_repair(stage):
-    """AccessDenied in the log: the missing action is read out of it; nothing is granted; the yes runs one test."""
+async def test_b1d_a_refused_ingest_gets_its_policies_back_after_a_yes_and_is_tested(stage):
+    """The missing action is read out of the log; a yes puts the role's and the bucket's policy back as they were."""
     scene = await stage("opendata-pulse", breakers=["ingest-denied"], step=20, **HERE)
-    world = await pulse(scene)
+    world, iam, s3 = await pulse(scene), await scene.aws("iam"), await scene.aws("s3")
     await world.logs(INGEST)
     await world.function(INGEST)
+    await world.buckets()
+    good, theirs = policy("s3:PutObject"), policy("s3:GetObject", Principal="*")
+    await iam.put_role_policy(RoleName=INGEST, PolicyName="ingest", PolicyDocument=json.dumps(good))
+    await s3.put_bucket_policy(Bucket=RAW, Policy=json.dumps(theirs))
     await scene.begin()
+    await scene.advance("7m")  # all is well, and tripswitch looks how it is
+    bad = policy("s3:ListBucket")
+    await iam.put_role_policy(RoleName=INGEST, PolicyName="ingest", PolicyDocument=json.dumps(bad))
+    await s3.delete_bucket_policy(Bucket=RAW)
     await world.say(
         INGEST,
         "ERROR AccessDenied: User: arn:aws:sts::123456789012:assumed-role/ingest/f is not authorized"
@@ -104,8 +113,36 @@ async def test_b1d_a_refused_ingest_names_its_permission_and_is_tested_after_the
     assert await changes(scene) == []
     await scene.approve()
     await scene.until(breaker="open", within="10m")
+    live = await iam.get_role_policy(RoleName=INGEST, PolicyName="ingest")
+    assert live["PolicyDocument"] == good
+    assert json.loads((await s3.get_bucket_policy(Bucket=RAW))["Policy"]) == theirs
+    assert [one.name for one in await changes(scene)] == ["iam:PutRolePolicy", "s3:PutBucketPolicy", "lambda:Invoke"]
     assert await world.invoked(INGEST) == [{"test": True}]
     await scene.until(breaker="closed", within="2h")
+    assert (await iam.get_role_policy(RoleName=INGEST, PolicyName="ingest"))["PolicyDocument"] == good
+
+
+def policy(action: str, **more: str) -> dict:
+    """One statement."""
+    statement = {"Effect": "Allow", "Action": action, "Resource": f"arn:aws:s3:::{RAW}/*", **more}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+async def test_b1_an_hour_without_an_invocation_and_errors_are_told(stage):
+    """The log says ERROR, and an hour passed in which the ingest was not called."""
+    scene = await stage(
+        "opendata-pulse", checks=["ingest-invocations", "ingest-errors"], at=HALF_PAST, step=20,
+        CYCLE_INTERVAL="1m", **HERE,
+    )  # fmt: skip
+    world = await pulse(scene)
+    await world.logs(INGEST)
+    await world.function(INGEST)
+    point = {"namespace": "AWS/Lambda", "metric": "Invocations", "value": 1, "dimensions": {"FunctionName": INGEST}}
+    await scene.side.post("metrics", points=[{**point, "ago": 3600 * hours} for hours in (2, 3, 4)])
+    await world.say(INGEST, "ERROR upstream timed out")
+    await scene.begin()
+    await scene.until(lambda: scene.level("ingest-invocations") == "warning", within="10m")
+    await scene.until(lambda: scene.level("ingest-errors") == "warning", within="10m")
 
 
 async def test_b1d_a_changed_policy_is_told_with_its_age(stage):
@@ -118,14 +155,21 @@ async def test_b1d_a_changed_policy_is_told_with_its_age(stage):
     assert scene.level("role-policy-change", "value") == "warning"
     assert scene.value("role-policy-change", "value") == pytest.approx(3600, abs=60)
     assert scene.level("bucket-policy-change", "value") == "ok"
+    now = scene.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    put = {"eventName": "PutBucketPolicy", "eventSource": "s3.amazonaws.com", "eventTime": now}
+    await scene.side.post("cloudtrail", records=[put])
+    await scene.until(lambda: scene.level("bucket-policy-change", "value") == "warning", within="15m")
 
 
 async def test_b2_a_backlog_gets_concurrency_and_todays_files_again(stage):
     """An hour behind: 20 at once, today's raw files without a curated one once more, the old concurrency afterwards."""
     scene = await stage(
-        "opendata-pulse", breakers=["backlog"], checks=["processing-dead-letters"], step=20, CYCLE_INTERVAL="1m", **HERE
-    )
+        "opendata-pulse", breakers=["backlog"], checks=["processing-dead-letters", "etl-log-errors"], step=20,
+        CYCLE_INTERVAL="5m", **HERE,
+    )  # fmt: skip
     world = await pulse(scene)
+    await world.logs(ETL)
+    await world.say(ETL, "ERROR ParseError")
     await world.buckets(f"incident-logs-{ACCOUNT}")
     await world.function(ETL)
     await (await scene.aws("lambda")).put_function_concurrency(FunctionName=ETL, ReservedConcurrentExecutions=5)
@@ -134,7 +178,7 @@ async def test_b2_a_backlog_gets_concurrency_and_todays_files_again(stage):
     await world.put(RAW, "raw", "a")
     await world.put(CURATED, "curated", "a")
     await scene.begin()
-    assert scene.level("processing-dead-letters", "visible") == "warning"
+    assert scene.level("processing-dead-letters", "visible") == scene.level("etl-log-errors", "matches") == "warning"
     await scene.advance("1m")
     for name in ("b", "c"):
         await world.put(RAW, "raw", name)

@@ -41,6 +41,36 @@ async def test_b7_errors_after_a_release_point_live_back_to_what_was_live_before
     assert (await world.live(ETL))["FunctionVersion"] == "1"  # it stays until the next release
 
 
+async def test_b7_a_version_that_never_served_is_passed_over(stage):
+    """1 served for ten minutes, 2 was published only, 3 is live and fails: back to 1, and nobody has to guess."""
+    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)
+    world = await pulse(scene)
+    await world.function(ETL, alias="LIVE")
+    await errors(scene, 0, since="10m")
+    await scene.begin()
+    await scene.advance("10m")
+    assert await world.publish(ETL, "published, never live") == "2"
+    assert await world.release(ETL, LOG_LEVEL="DEBUG") == "3"
+    await errors(scene, 4)
+    await scene.until(breaker="open", within="20m")
+    assert (await world.live(ETL))["FunctionVersion"] == "1"
+    assert "may never have been live" not in str(await scene.requests("sns:Publish"))
+
+
+async def test_b7_a_guess_is_told(stage):
+    """Nothing older was seen live: the newest published one before, and a notice that says so."""
+    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)
+    world = await pulse(scene)
+    await world.function(ETL, alias="LIVE")
+    await world.release(ETL, LOG_LEVEL="DEBUG")
+    await errors(scene, 4, since="10m")
+    await scene.begin()
+    await scene.until(breaker="open", within="20m")
+    assert (await world.live(ETL))["FunctionVersion"] == "1"
+    told = [str(one.params) for one in await scene.requests("sns:Publish")]
+    assert any("may never have been live" in text for text in told)
+
+
 async def test_b11_errors_without_a_release_roll_nothing_back(stage):
     """More than five errors in five minutes are an incident; an alias that nobody moved is left alone."""
     scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)

@@ -68,19 +68,59 @@ async def test_b5_autoscaling_is_target_and_policy_after_a_yes(stage):
     assert len(targets) == len(policies) == 2
 
 
-async def test_b8_a_damaged_table_is_backed_up_before_anybody_repairs_it(stage):
-    """The index is gone: one backup after a yes, nothing restored or deleted."""
-    scene = await stage("opendata-pulse", breakers=["table-damage"], step=20, **HERE)
+async def test_b8_a_damaged_table_is_backed_up_and_the_last_good_backup_restored_beside_it(stage):
+    """The index is gone: a backup of the damage after a yes, then the one from before it into a table of its own."""
+    scene = await stage("opendata-pulse", breakers=["table-damage"], step=20, DAMAGE="30m", **HERE)
     world, tables = await pulse(scene), await scene.aws("dynamodb")
     await world.table()
+    await tables.put_item(TableName=TABLE, Item={"pk": {"S": "newtown"}, "suburb": {"S": "Newtown"}})
+    good = (await tables.create_backup(TableName=TABLE, BackupName="nightly"))["BackupDetails"]["BackupArn"]
     await scene.begin()
     assert scene.level("table-schema", "value") == "ok"
-    await tables.update_table(
-        TableName=TABLE, GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "GeographicIndex"}}]
-    )
+    await scene.advance("40m")
+    gone = [{"Delete": {"IndexName": "GeographicIndex"}}]
+    await tables.update_table(TableName=TABLE, GlobalSecondaryIndexUpdates=gone)
+    await tables.delete_item(TableName=TABLE, Key={"pk": {"S": "newtown"}})
     await scene.until(lambda: scene.breaker().approval is not None, within="10m")
-    assert (await tables.list_backups(TableName=TABLE))["BackupSummaries"] == []
+    assert await changes(scene) == []
     await scene.approve()
-    await scene.until(breaker="open", within="10m")
-    assert len((await tables.list_backups(TableName=TABLE))["BackupSummaries"]) == 1
-    assert [one.name for one in await changes(scene)] == ["dynamodb:CreateBackup"]
+    await scene.until(lambda: _asks_for(scene, "restore_table"), within="10m")
+    await scene.approve()
+    await scene.until(breaker="open", within="30m")
+    assert [one.name for one in await changes(scene)] == ["dynamodb:CreateBackup", "dynamodb:RestoreTableFromBackup"]
+    asked = (await scene.requests("dynamodb:RestoreTableFromBackup"))[0].params
+    assert asked["BackupArn"] == good  # not the one of the damage, which is newer
+    restored = (await tables.describe_table(TableName=f"{TABLE}-restored"))["Table"]
+    assert restored["TableStatus"] == "ACTIVE"
+    assert [one["IndexName"] for one in restored["GlobalSecondaryIndexes"]] == ["GeographicIndex"]
+    found = await tables.get_item(TableName=f"{TABLE}-restored", Key={"pk": {"S": "newtown"}})
+    assert found["Item"]["suburb"] == {"S": "Newtown"}
+    damaged = (await tables.describe_table(TableName=TABLE))["Table"]
+    assert not damaged.get("GlobalSecondaryIndexes")  # the repair or the switch is a person's
+
+
+def _asks_for(scene, verb: str) -> bool:
+    """Whether a step of that action waits for a yes."""
+    waiting = [one for one in scene.breaker().steps if one.gate == "approval"]
+    return scene.breaker().approval is not None and [one.verb for one in waiting] == [verb]
+
+
+async def test_b5_reads_near_what_is_provisioned_are_told(stage):
+    """Seventeen of twenty units a second are a warning, before anything is throttled."""
+    scene = await stage("opendata-pulse", checks=["table-capacity"], **HERE)
+    await (await pulse(scene)).table()
+    await scene.meter("AWS/DynamoDB", "ProvisionedReadCapacityUnits", 20, since="10m", TableName=TABLE)
+    await scene.meter("AWS/DynamoDB", "ConsumedReadCapacityUnits", 17 * 60, since="10m", TableName=TABLE)
+    await scene.begin()
+    assert scene.level("table-capacity", "value") == "warning"
+
+
+async def test_b2_a_table_that_nobody_writes_to_is_told(stage):
+    """Units in the first hour, none for two hours after it."""
+    scene = await stage("opendata-pulse", checks=["table-writes"], step=20, **HERE)
+    await (await pulse(scene)).table()
+    await scene.meter("AWS/DynamoDB", "ConsumedWriteCapacityUnits", 5, since="3h", TableName=TABLE)
+    await scene.begin()
+    assert scene.level("table-writes", "value") == "ok"
+    await scene.meter("AWS/DynamoDB", "ConsumedWriteCapacityUnits", None, TableName=TABLE)
+    await scene.until(lambda: scene.level("table-writes", "value") == "warning", within="3h")

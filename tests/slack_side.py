@@ -20,6 +20,15 @@ class Slack:
         self.base = ""
         self._runner: web.AppRunner | None = None
 
+    async def __aenter__(self) -> Slack:
+        """Listening."""
+        await self.up()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Gone."""
+        await self.down()
+
     async def up(self) -> None:
         """Listen."""
         app = web.Application()
