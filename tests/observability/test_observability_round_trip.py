@@ -12,7 +12,7 @@ from monitor.demo.emulator import child
 from monitor.demo.emulator.child import Child
 from monitor.demo.world import DEAD, World
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("observed")]
 
 FILE = """\
 pipeline: drill
