@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,13 +21,20 @@ if TYPE_CHECKING:
     from monitor.backtest.gather import Survey
     from monitor.backtest.replay import Manner
     from monitor.backtest.result import Outcome
+    from monitor.backtest.samples import Sample
     from monitor.backtest.score import Label, Score
     from monitor.backtest.sweep import Swept
     from monitor.backtest.tape import Span, Tape
     from monitor.core.spec import Pipeline
     from monitor.plugin import Registry
 
-Since = Annotated[str, typer.Option(help="How far back: a duration (14d, 36h) or a time (2026-03-01, UTC).")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        help="How far back: a duration (14d, 36h) or a time (2026-03-01, UTC); default: 14d, of samples all.",
+        show_default=False,
+    ),
+]
 Until = Annotated[str | None, typer.Option(help="Up to: a duration ago or a time; default: now.", show_default=False)]
 Only = Annotated[
     list[str] | None,
@@ -78,11 +85,13 @@ class _Ask:
     lag: timedelta
     yes: bool
     endpoint: str | None
+    #: A span was asked for: of samples, by default all are replayed.
+    bounded: bool
 
 
 def backtest(
     paths: options.Paths,
-    since: Since = "14d",
+    since: Since = None,
     until: Until = None,
     only: Only = None,
     samples: Samples = None,
@@ -191,8 +200,17 @@ async def _tapes(asked: _Ask, pipelines: Sequence[Pipeline], known: Registry) ->
     from monitor.backtest.samples import SampleError, read_samples, tapes_of
 
     if asked.samples or asked.prometheus:
+        from monitor.backtest.prometheus import fetch
+
         try:
-            tapes = tapes_of(read_samples(asked.samples), pipelines)
+            if asked.prometheus:
+                step = min(check.interval for one in pipelines for check in one.checks.values())
+                samples: Iterable[Sample] = await fetch(
+                    asked.prometheus, pipelines, asked.span, max(step, timedelta(seconds=15))
+                )
+            else:
+                samples = read_samples(asked.samples)
+            tapes = tapes_of(samples, pipelines, asked.span if asked.bounded else None)
         except (SampleError, OSError) as error:
             die(str(error), EXIT_USAGE)
         if not tapes:
@@ -215,7 +233,7 @@ async def _from_cloudwatch(
     checks = [check for pipeline in pipelines for check in pipeline.checks.values()]
     async with reading(settings, SystemClock()) as (aws, _):
         found = await survey(checks, known, aws.reads, sight, library)
-        _price(found, asked)
+        price(found, asked.span.days, yes=asked.yes)
         with _progress() as told:
             tapes = await record(found, sight, told)
     notes = [f"{key}: {note}" for key, tape in tapes.items() for note in tape.notes]
@@ -224,15 +242,16 @@ async def _from_cloudwatch(
     return tapes, notes
 
 
-def _price(found: Survey, asked: _Ask) -> None:
-    """What will be read and what it costs, before it is read."""
-    days = f"{asked.span.days:g} days" if asked.span.days != 1 else "1 day"
-    what = f"{count(found.series, 'metric')} over {days} from CloudWatch: about ${found.dollars:.4f}"
+def price(found: Survey, days: float, *, yes: bool) -> None:
+    """Say what will be read and what it costs, before it is read; above ASK_ABOVE dollars it takes a yes."""
+    dollars = f"about ${found.dollars:.2f}" if found.dollars >= 0.01 else "less than $0.01"
+    over = f"{days:.3g} days" if days != 1 else "1 day"
+    what = f"{count(found.series, 'metric')} over {over} from CloudWatch: {dollars}"
     if found.series == 0:
         say("everything is at hand, nothing is read from CloudWatch")
         return
     say(f"reading {what}")
-    if found.dollars > ASK_ABOVE and not asked.yes:
+    if found.dollars > ASK_ABOVE and not yes:
         if not sys.stdin.isatty():
             die(
                 f"that is more than ${ASK_ABOVE:.0f}: repeat with --yes, or narrow it with --only or --since",
@@ -274,7 +293,7 @@ def _narrowed(pipeline: Pipeline, patterns: Sequence[str]) -> Pipeline:
 
 
 def _read(
-    paths: Sequence[Path], since: str, until: str | None, samples: Sequence[Path] | None, prometheus: str | None,
+    paths: Sequence[Path], since: str | None, until: str | None, samples: Sequence[Path] | None, prometheus: str | None,
     cache: Path | None, lag: str, person: str, yes: bool, endpoint: str | None,
 ) -> tuple[_Ask, Manner]:  # fmt: skip
     from monitor.backtest.replay import Manner
@@ -285,14 +304,14 @@ def _read(
     now = SystemClock().now()
     try:
         end = when(until, now) if until else now
-        span = Span(when(since, now), end)
+        span = Span(when(since or "14d", now), end)
         takes = None if person == "never" else parse_duration(person)
         late = parse_duration(lag)
     except ValueError as error:
         die(str(error), EXIT_USAGE)
     if span.start >= span.end:
         die("--since is not before --until", EXIT_USAGE)
-    asked = _Ask(paths, span, now, samples or (), prometheus, cache, late, yes, endpoint)
+    asked = _Ask(paths, span, now, samples or (), prometheus, cache, late, yes, endpoint, bool(since or until))
     return asked, Manner(takes)
 
 
