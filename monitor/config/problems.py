@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from monitor.config.hints import with_hint
+
 #: Where a value stands in a document: mapping keys and sequence indexes, outermost first.
 KeyPath = tuple[str | int, ...]
 
@@ -110,6 +112,8 @@ class Report:
         for concealed, value in self._secrets.items():
             if value and concealed[: len(path)] == path:
                 message = message.replace(value, "***")
+        if suggestion is None:
+            message, suggestion = with_hint(message, path[-1] if path else "")
         mark = at or self.mark(path)
         problem = Problem(self.file, mark.line, mark.column, dotted(path), message, suggestion)
         self._found.setdefault((mark, message), problem)

@@ -228,7 +228,7 @@ def test_a_shared_fragment_is_blamed_once(problems_of: Problems) -> None:
         "  a: {kind: execution_rate, state_machines: [x], thresholds: {running: *limits}}\n"
         "  b: {kind: execution_rate, state_machines: [y], thresholds: {running: *limits}}\n"
     )
-    assert told == ["2:31: checks.a.thresholds.running.critical.above: 'lots' is not a number"]
+    assert told == ["2:31: checks.a.thresholds.running.critical.above: 'lots' is not a number (write for example 10)"]
 
 
 def test_off_is_off_in_every_spelling(load_text: Load) -> None:
