@@ -8,10 +8,13 @@ reference, HistoryEvent.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from monitor.plugin import target_name
 
 Event = Mapping[str, Any]
 
@@ -44,6 +47,24 @@ def failure_of(events: Sequence[Event]) -> Failure | None:
             return _caught(event, by_id) or Failure(_state(event), _error(ending))
         if kind.endswith("StateEntered"):
             return Failure(_state(event), own or _error(ending))
+    return None
+
+
+def function_of(events: Sequence[Event]) -> str | None:
+    """The Lambda function that was scheduled last, by whichever of the two ways to call one; None: no function."""
+    for event in sorted(events, key=lambda one: int(one["id"]), reverse=True):
+        kind = event["type"]
+        if kind == "LambdaFunctionScheduled":
+            return target_name(str(event["lambdaFunctionScheduledEventDetails"]["resource"]))
+        if kind == "TaskScheduled":
+            details = event["taskScheduledEventDetails"]
+            if details.get("resourceType") != "lambda":
+                return None
+            try:
+                name = json.loads(details.get("parameters") or "{}").get("FunctionName")
+            except (ValueError, AttributeError):
+                return None
+            return target_name(str(name)) if name else None
     return None
 
 

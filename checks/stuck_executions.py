@@ -7,6 +7,10 @@ Both are 0 while nothing is stuck; with more stuck executions than `histories`, 
 they are lower bounds. Parallel and Map states count only while no state inside them is open: else their age would be
 mistaken for standstill. A redriven execution's age and that of its state begin with the redrive.
 
+With `key`, an expression over an execution's input (`detail.object.key`), the detail names for the oldest few what each
+works on, and the function that was scheduled last by its history: which file hangs, and where. The input is a text
+that holds JSON, and what runs is in the history; a Map Run's ARN (mapRunArn) names no function.
+
 Express machines are unknown(invalid): AWS lists no executions of theirs, and they end after five minutes anyway.
 
 Default thresholds are the runbooks': the preventive alarm at 15 minutes, stuck after 1 hour, a single state above 15
@@ -16,12 +20,17 @@ minutes, no activity for 30 minutes.
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pydantic import Field
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import Field, field_validator
 
 from checks.executions import DISCOVERY, began, pages_newest_first
+from checks.history import function_of
 from checks.reading import attempt, each, observe, unknown
 from monitor.plugin import (
     Bound,
@@ -41,6 +50,7 @@ from monitor.plugin import (
     discovery,
     need,
     progress_of,
+    target_name,
 )
 
 STUCK = Signal("stuck", "executions", "RUNNING executions older than `expected`.")
@@ -51,6 +61,8 @@ SIGNALS = (STUCK, OLDEST, STATE_AGE, IDLE)
 
 #: Events read per history; a state with more events than this since it was entered is at least so old.
 EVENTS = 100
+#: Executions that a detail names, and how long a name may be.
+_NAMED, _LONGEST = 3, 120
 
 
 class StuckExecutions(Params):
@@ -59,7 +71,19 @@ class StuckExecutions(Params):
     state_machines: Selector = Field(description="Standard state machines by name, ARN, glob or tag.")
     expected: Duration = Field(timedelta(minutes=15), description="How long an execution may run before it is stuck.")
     histories: int = Field(5, ge=0, le=50, description="Stuck executions, oldest first, whose history is read per run.")
+    key: str | None = Field(
+        None, description="JMESPath over an execution's input: what names its work, e.g. `detail.object.key`."
+    )
     max_pages: int = Field(100, ge=1, le=1000, description="Pages of 1,000 RUNNING executions read at most.")
+
+    @field_validator("key")
+    @classmethod
+    def _compiles(cls, key: str | None) -> str | None:
+        try:
+            jmespath.compile(key or "@")
+        except JMESPathError as error:
+            raise ValueError(f"not a JMESPath expression: {str(error).splitlines()[0]}") from error
+        return key
 
 
 async def probe(params: StuckExecutions, ctx: ProbeContext) -> Sequence[Observation]:
@@ -76,6 +100,10 @@ async def probe(params: StuckExecutions, ctx: ProbeContext) -> Sequence[Observat
         if not params.histories:
             return seen
         oldest = heapq.nsmallest(params.histories, stuck)
+        if params.key is not None and oldest:
+            named = [await attempt(_named(arn, params.key, ctx)) for _, arn in oldest[:_NAMED]]
+            detail = "; ".join(one for one in named if isinstance(one, str))
+            seen = [replace(one, detail=detail) for one in seen]
         progress = await attempt(_progress([arn for _, arn in oldest], ctx))
         if isinstance(progress, ProbeError):
             return seen + unknown((STATE_AGE, IDLE), machine.name, progress)
@@ -95,6 +123,22 @@ async def _running(machine: Resource, max_pages: int, ctx: ProbeContext) -> tupl
         if has_more and pages >= max_pages:
             return running, False
     return running, True
+
+
+async def _named(arn: str, key: str, ctx: ProbeContext) -> str:
+    """`hung-1 (incoming/a.csv, in transform-handler)`. Raises ProbeError."""
+    told = await ctx.aws.call("stepfunctions", "DescribeExecution", executionArn=arn)
+    reply = await ctx.aws.call(
+        "stepfunctions", "GetExecutionHistory", executionArn=arn, reverseOrder=True, maxResults=EVENTS
+    )
+    try:
+        found = jmespath.search(key, json.loads(told.get("input") or "{}"))
+    except (ValueError, JMESPathError):
+        found = None
+    function = function_of(reply.get("events") or ())
+    about = [str(found)[:_LONGEST] if found not in (None, "", [], {}) else f"no {key} in its input"]
+    about += [f"in {function}"] if function else []
+    return f"{target_name(arn)} ({', '.join(about)})"
 
 
 async def _progress(arns: Sequence[str], ctx: ProbeContext) -> list[Progress]:
@@ -129,6 +173,8 @@ def needs(params: StuckExecutions) -> list[Permission]:
     machines, found = params.state_machines, discovery(ResourceKind.STATE_MACHINE, params.state_machines)
     if params.histories:
         found.append(need("states:GetExecutionHistory", execution=machines))
+        if params.key is not None:
+            found.append(need("states:DescribeExecution", execution=machines))
     return [*found, need("states:ListExecutions", machine=machines)]
 
 
@@ -144,7 +190,7 @@ CHECK: Check[StuckExecutions] = Check(
         "state_age": SignalSpec(warning=Bound(above=15 * 60)),
         "idle": SignalSpec(critical=Bound(above=30 * 60)),
     },
-    permissions=("states:ListExecutions", "states:GetExecutionHistory", *DISCOVERY),
+    permissions=("states:ListExecutions", "states:GetExecutionHistory", "states:DescribeExecution", *DISCOVERY),
     cost="Per machine one ListExecutions per 1,000 RUNNING executions, and up to `histories` histories; free.",
     example="""\
 stuck:

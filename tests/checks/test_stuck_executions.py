@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from checks.stuck_executions import CHECK, progress_of
-from monitor.plugin import ProbeError, Reason, Resource, ResourceKind
+from checks.stuck_executions import CHECK, StuckExecutions
+from monitor.plugin import ProbeError, Reason, Resource, ResourceKind, progress_of
 from monitor.testing import EPOCH, FakeAws, observed, run_probe
 
 
@@ -166,3 +166,54 @@ async def test_a_machine_that_is_gone_is_unknown_on_every_signal(gone: ProbeErro
     """not_found on all four."""
     seen = observed(await run_probe(CHECK, {"state_machines": "etl"}, machine(gone)))
     assert list(seen.values()) == [Reason.NOT_FOUND] * 4
+
+
+SCHEDULED = {
+    "by its ARN": {
+        "id": 3, "timestamp": EPOCH, "type": "LambdaFunctionScheduled",
+        "lambdaFunctionScheduledEventDetails": {"resource": "arn:aws:lambda:us-east-1:123456789012:function:transform"},
+    },
+    "by the service integration": {
+        "id": 3, "timestamp": EPOCH, "type": "TaskScheduled",
+        "taskScheduledEventDetails": {
+            "resourceType": "lambda", "resource": "invoke", "parameters": '{"FunctionName": "transform:live"}',
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", SCHEDULED)
+async def test_the_file_and_the_function_that_hang_are_named(how: str) -> None:
+    """The input is a text that holds JSON; the function is in the history, whoever wrote which ARN."""
+    text = '{"detail": {"object": {"key": "incoming/a.csv"}}}'
+    replies = {
+        "stepfunctions.GetExecutionHistory": {"events": [SCHEDULED[how], *WAITING["events"]]},
+        "stepfunctions.DescribeExecution": {
+            "input": text,
+            "mapRunArn": "arn:aws:states:us-east-1:123456789012:mapRun:etl/1",
+        },
+    }
+    params = {"state_machines": "etl", "key": "detail.object.key"}
+    seen = await run_probe(CHECK, params, machine(running(90, 60), replies=replies))
+    details = {one.signal: one.detail for one in seen}
+    function = "transform" if how == "by its ARN" else "transform:live"
+    assert details["stuck"] == f"run-90 (incoming/a.csv, in {function}); run-60 (incoming/a.csv, in {function})"
+    assert details["oldest"] == details["stuck"]
+
+
+@pytest.mark.parametrize("text", ["not JSON", "{}", '{"detail": {"object": {"key": ""}}}'])
+async def test_an_input_without_a_key_says_so(text: str) -> None:
+    """And a history without a function names none."""
+    replies = {"stepfunctions.DescribeExecution": {"input": text}}
+    params = {"state_machines": "etl", "key": "detail.object.key"}
+    seen = await run_probe(CHECK, params, machine(running(90), replies=replies))
+    assert seen[0].detail == "run-90 (no detail.object.key in its input)"
+
+
+async def test_without_a_key_no_input_is_read() -> None:
+    """Inputs hold data: they are looked into only where the file says where."""
+    aws = machine(running(90))
+    await run_probe(CHECK, {"state_machines": "etl"}, aws)
+    assert aws.count("stepfunctions.DescribeExecution") == 0
+    with pytest.raises(ValueError, match="not a JMESPath"):
+        StuckExecutions.model_validate({"state_machines": "etl", "key": "detail..x"})

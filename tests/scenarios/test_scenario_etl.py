@@ -65,6 +65,7 @@ async def test_e2_stuck_executions_are_stopped_and_run_again_once(stage):
 
     await scene.advance("20m")
     assert scene.level("stuck-executions", "oldest") == "warning"
+    assert "incoming/hung-0.csv" in scene.rows("stuck-executions", "stuck")[0].detail
     await scene.until(breaker="open", within="1h")
     assert scene.clock.tick() > 3600
     for arn in hung:

@@ -151,3 +151,42 @@ async def test_d10_a_query_that_fails_is_seen_from_outside_and_a_missing_index_i
     await scene.until(lambda: scene.level("query-api", "down") == "ok", within="10m")
     await scene.until(lambda: scene.level("events-database", "value", "event-index") == "ok", within="15m")
     await scene.until(lambda: scene.level("query-errors") == "ok", within="15m")
+
+
+async def test_d10_the_missing_index_is_built_after_a_yes(stage, database, dsn):
+    """Nothing is built before it; afterwards the planner may use it, and the check is green."""
+    scene = await stage("fluxa", breakers=["event-index"], step=20, FLUXA_DSN=dsn)
+    await database.execute("alter table events drop constraint events_pkey")
+    await scene.begin()
+    await scene.until(lambda: scene.breaker().approval is not None, within="15m")
+    count = "select count(*) from pg_indexes where tablename = 'events'"
+    assert await database.fetchval(count) == 0
+    await scene.approve()
+    await scene.until(breaker="open", within="15m")
+    assert (
+        await database.fetchval("select indexname from pg_indexes where tablename = 'events'") == "idx_events_event_id"
+    )
+    await scene.reset()
+    await scene.until(breaker="closed", within="1h")
+    assert await database.fetchval(count) == 1
+    assert await scene.requests() == []
+
+
+async def test_d17_bloated_tables_are_vacuumed_after_a_yes(stage, database, dsn):
+    """Half of the rows dead: proposed, run after a yes on both tables, and green."""
+    scene = await stage("fluxa", breakers=["vacuum"], step=20, FLUXA_DSN=dsn)
+    await database.execute("alter table events set (autovacuum_enabled = off)")
+    await database.execute("insert into events select 'n' || n, now() from generate_series(1, 400) n")
+    await database.execute("delete from events where event_id like 'n%' and substr(event_id, 2)::int > 200")
+    await database.execute("select pg_stat_force_next_flush()")
+    await scene.begin()
+    await scene.until(lambda: scene.breaker().approval is not None, within="15m")
+    assert scene.level("events-database", "dead_ratio", "events") == "warning"
+    vacuumed = "select count(*) from pg_stat_all_tables where last_vacuum is not null and schemaname = 'public'"
+    assert await database.fetchval(vacuumed) == 0
+    await scene.approve()
+    await scene.until(breaker="open", within="15m")
+    assert await database.fetchval(vacuumed) == 2
+    await scene.reset()
+    await scene.until(breaker="closed", within="1h")
+    assert scene.level("events-database", "dead_ratio", "events") in ("ok", "unknown")

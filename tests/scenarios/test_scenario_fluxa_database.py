@@ -101,6 +101,10 @@ async def test_d11_more_connections_are_bought_only_with_a_yes(stage):
     await scene.until(breaker="open", within="5m")
     found = (await rds.describe_db_parameters(DBParameterGroupName="fluxa"))["Parameters"]
     assert {one["ParameterName"]: one["ParameterValue"] for one in found}["max_connections"] == "200"
+    await scene.reset()  # what was bought stays: a person takes it back, with another restart
+    await scene.until(breaker="closed", within="1h")
+    found = (await rds.describe_db_parameters(DBParameterGroupName="fluxa"))["Parameters"]
+    assert {one["ParameterName"]: one["ParameterValue"] for one in found}["max_connections"] == "200"
 
 
 async def test_d12_slow_queries_are_told_with_what_to_look_at(stage):
@@ -154,3 +158,51 @@ async def test_d15_a_lost_database_is_restored_beside_itself_only_when_declared_
     await scene.until(lambda: scene.breaker().approval is not None, within="5m")
     await scene.approve()
     await scene.until(breaker="closed", within="2h")
+
+
+async def test_d2_refused_connections_and_failures_together_pause_the_processor(stage, outside):
+    """Either alone is no proof: the log says refused, and ten events failed in five minutes."""
+    scene = await stage("fluxa", breakers=["database-connections"], step=20, DB_ADDRESS=address(outside))
+    world = Fluxa(scene)
+    await world.function()
+    await world.queues()
+    mapping = await world.reads()
+    await world.database()
+    await world.logs(PROCESSOR)
+    await world.count("processed_failure", 0, since="10m")
+    await scene.begin()
+    await world.say(PROCESSOR, "could not connect to server: connection refused")
+    await scene.until(lambda: scene.level("connection-errors") == "critical", within="5m")
+    assert scene.breaker().state == "closed"
+    await world.count("processed_failure", 12)
+    await scene.until(breaker="open", within="5m")
+    assert not await world.reading(mapping)
+
+
+async def test_d11_a_refused_session_is_enough(stage):
+    """The database says that it is full: no waiting for its metric."""
+    scene = await stage("fluxa", breakers=["connection-pool"], step=20)
+    world = Fluxa(scene)
+    await world.function()
+    await world.logs(PROCESSOR, "fluxa-query")
+    await scene.meter("AWS/RDS", "DatabaseConnections", 40, since="10m", DBInstanceIdentifier=DATABASE)
+    await scene.begin()
+    await world.say("fluxa-query", "FATAL: sorry, too many connections already")
+    await scene.until(breaker="open", within="5m")
+    assert scene.level("too-many-connections") == "critical"
+    assert await world.reserved(PROCESSOR) == 4
+    await scene.until(breaker="closed", within="2h")
+    assert await world.reserved(PROCESSOR) is None
+
+
+async def test_d15_backups_that_stopped_are_told(stage):
+    """The newest moment to restore falls behind: ten minutes are a warning, an hour is critical."""
+    scene = await stage("fluxa", checks=["restorable"], step=20)
+    await Fluxa(scene).database()
+    await scene.begin()
+    await scene.advance("20m")
+    assert scene.level("restorable") == "ok"
+    await scene.side.post("rds/backups/stop", database=DATABASE)
+    await scene.until(lambda: scene.level("restorable") == "warning", within="30m")
+    await scene.until(lambda: scene.level("restorable") == "critical", within="2h")
+    assert scene.incidents()[0].severity == "SEV2"

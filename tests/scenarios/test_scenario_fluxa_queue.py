@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from fluxa_world import DATABASE, DEAD, INGEST, PAYLOADS, PROCESSOR, QUARANTINE, QUEUE, Fluxa
 
 GOOD = json.dumps({"event_id": "e-1", "correlation_id": "c-1", "error": "ConnectionTimeoutError"})
@@ -58,22 +59,35 @@ async def test_d3_only_mismatched_payloads_are_sent_again_and_only_after_a_yes(s
     await scene.until(breaker="closed", within="2h")
 
 
-async def test_d5_throttled_function_gets_more_concurrency_until_it_is_calm(stage):
+@pytest.mark.parametrize("short", ["ingest", "processor", "query"])
+async def test_d5_throttled_function_gets_more_concurrency_until_it_is_calm(stage, short):
     """Any throttle in five minutes: 20 -> 100; ten calm minutes give the 20 back."""
-    scene = await stage("fluxa", breakers=["processor-throttling"])
+    function = f"fluxa-{short}"
+    scene = await stage("fluxa", breakers=[f"{short}-throttling"], step=20)
     world = Fluxa(scene)
-    await world.function()
-    await world.reserve(PROCESSOR, 20)
-    await world.throttled(PROCESSOR, 0, since="10m")
+    await world.function(function)
+    await world.reserve(function, 20)
+    await world.throttled(function, 0, since="10m")
     await scene.begin()
-    assert scene.level("processor-throttles", "throttled") == "ok"
+    assert scene.level(f"{short}-throttles", "throttled") == "ok"
 
-    await world.throttled(PROCESSOR, 3)
+    await world.throttled(function, 3)
     await scene.until(breaker="open", within="5m")
-    assert await world.reserved(PROCESSOR) == 100
-    await world.throttled(PROCESSOR, 0)
+    assert await world.reserved(function) == 100
+    await world.throttled(function, 0)
     await scene.until(breaker="closed", within="1h")
-    assert await world.reserved(PROCESSOR) == 20
+    assert await world.reserved(function) == 20
+
+
+async def test_d1_messages_that_are_about_to_expire_are_told_before_they_are_gone(stage):
+    """A day before SQS drops them: the dead letters' time is counted from when they were first sent."""
+    scene = await stage("fluxa", checks=["dead-letter-expiry"], step=20)
+    await Fluxa(scene).queues()
+    await scene.begin()
+    assert scene.level("dead-letter-expiry") == "ok"
+    await scene.side.post("sqs/fill", queue=DEAD, count=2, body=GOOD, age=13.8 * 86_400)
+    await scene.meter("AWS/SQS", "ApproximateAgeOfOldestMessage", 13.8 * 86_400, since="10m", QueueName=DEAD)
+    await scene.until(lambda: scene.level("dead-letter-expiry") == "critical", within="30m")
 
 
 async def test_d5_concurrency_is_never_taken_from_the_rest_of_the_account(stage):

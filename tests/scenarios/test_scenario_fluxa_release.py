@@ -14,24 +14,27 @@ async def outside():
         yield api
 
 
-async def test_d6_errors_after_a_release_take_it_back(stage):
+@pytest.mark.parametrize("short", ["ingest", "processor", "query"])
+async def test_d6_errors_after_a_release_take_it_back(stage, short):
     """Above 5 % right after version 2 went live: back to 1, all traffic; a person closes it when errors are gone."""
-    scene = await stage("fluxa", breakers=["processor-release"], step=20)
+    function = f"fluxa-{short}"
+    scene = await stage("fluxa", breakers=[f"{short}-release"], step=20)
     world = Fluxa(scene)
-    await world.function(PROCESSOR, releases=1)
-    await world.works(PROCESSOR, 100, 1, since="10m")
+    await world.function(function, releases=1)
+    await world.works(function, 100, 1, since="10m")
+    await scene.meter("AWS/ApiGateway", "5XXError", 0.0, since="10m", ApiName="fluxa-api")
     await scene.begin()
-    await world.release(PROCESSOR)
-    assert await world.version(PROCESSOR) == "2"
+    await world.release(function)
+    assert await world.version(function) == "2"
 
-    await world.works(PROCESSOR, 100, 12)
+    await world.works(function, 100, 12)
     await scene.until(breaker="open", within="10m")
-    assert await world.version(PROCESSOR) == "1"
-    await world.works(PROCESSOR, 100, 1)
+    assert await world.version(function) == "1"
+    await world.works(function, 100, 1)
     await scene.reset()
     await scene.until(breaker="closed", within="1h")
-    assert scene.level("processor-errors") in ("ok", "unknown")
-    assert await world.version(PROCESSOR) == "1"
+    assert scene.level(f"{short}-errors") in ("ok", "unknown")
+    assert await world.version(function) == "1"
 
 
 async def test_d6_errors_without_a_release_change_nothing(stage):

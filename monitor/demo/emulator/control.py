@@ -24,6 +24,7 @@ from monitor.demo.emulator import (
     glue,
     health,
     kafka,
+    rds,
     s3,
     servicequotas,
     sqs,
@@ -71,6 +72,7 @@ class Control:
             "POST cost": self._cost,
             "POST budgets": self._budget,
             "POST service-quotas": lambda body: {"count": servicequotas.set_quotas(*_where(body), body["quotas"])},
+            "POST rds/backups/stop": lambda body: {"count": rds.stop_backups(*_where(body), body["database"])},
             "POST health": lambda body: {
                 "count": health.set_events(self._emulator, _where(body)[0], body.get("events"))
             },
@@ -108,7 +110,9 @@ class Control:
 
     def _iam(self, body: dict[str, Any]) -> dict[str, Any]:
         """`statements` are enforced on requests whose User-Agent holds `agent`; without them nothing is."""
-        self._emulator.guard.enforce(body.get("statements"), body.get("agent", ""))
+        self._emulator.guard.enforce(
+            body.get("statements"), body.get("agent", ""), simulates=body.get("simulate", True)
+        )
         return {}
 
     def _decided(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from moto.core.utils import utcnow
-from moto.rds.models import Event, RDSBackend, rds_backends
+from moto.rds.models import DBInstance, Event, RDSBackend, rds_backends
 
 from monitor.demo.emulator.calls import Call, Reply, refuse
 from monitor.demo.emulator.state import Answerer, Emulator, patch
@@ -26,7 +26,25 @@ def install(emulator: Emulator) -> Mapping[str, Answerer]:
     """Mend the events; moto answers the reboot itself."""
     Event.EVENT_MAP[_FAILOVER] = {"Categories": ["failover"], "Message": "Multi-AZ instance failover completed"}
     patch(RDSBackend, "describe_events", _chosen)
+    patch(DBInstance, "latest_restorable_time", _backed_up)
     return {"rds:RebootDBInstance": reboot}
+
+
+def stop_backups(account: str, region: str, name: str) -> int:
+    """The newest moment to which this instance can be restored stays what it is now; how many there are."""
+    found: Any = rds_backends[account][region].databases.get(name)
+    if found is not None:
+        found.emulated_backup = utcnow()
+    return int(found is not None)
+
+
+def _backed_up(original: Any) -> Any:
+    """Moto's is always now."""
+
+    def newest(database: Any) -> Any:
+        return getattr(database, "emulated_backup", None) or original.fget(database)
+
+    return property(newest)
 
 
 def _chosen(original: Any) -> Any:
