@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from monitor.core.change import Change, property_key
 from monitor.core.codec import encode
-from monitor.core.model import Json, Mode, Reason, State
+from monitor.core.condition import checks_of
+from monitor.core.model import Json, Level, Mode, Reason, State
 from monitor.core.ports import StoreError
 from monitor.core.spec import AwsSpec, BreakerSpec
 from monitor.engine.journal import Seen
@@ -117,8 +118,12 @@ class Snapshots:
                 continue  # its resource is whatever breaches: not known yet
 
     def _is_well(self, worker: Worker, spec: BreakerSpec) -> bool:
-        closed = worker.record.state is State.CLOSED and not worker.record.disabled
-        return closed and self._judge.match(spec).truth is False
+        """Closed, the condition known not to hold, and none of its checks critical (a part of it, or not long enough)."""
+        if worker.record.state is not State.CLOSED or worker.record.disabled:
+            return False
+        boards = [self._services.board.get(f"{spec.pipeline}/{check}") for check in checks_of(spec.condition)]
+        calm = all(Level.CRITICAL not in board.levels().values() for board in boards if board is not None)
+        return calm and self._judge.match(spec).truth is False
 
     async def _keep(self, worker: Worker, spec: BreakerSpec, action: Action[Params], change: Change) -> None:
         services, pipeline = self._services, self._services.pipelines(spec.pipeline)
