@@ -73,7 +73,10 @@ def words(bound: Bound | Clear) -> str:
 
 
 def parameters(model: type[Params]) -> list[dict[str, Any]]:
-    """Name, type in words, whether it is required, default, description."""
+    """Name, type in words, whether it is required, default, description; what is inside a parameter follows it.
+
+    `metrics.NAME.stat` is a key of every mapping under `metrics`, `columns[].name` one of every item of `columns`.
+    """
     schema = model.model_json_schema(by_alias=True)
     definitions = schema.get("$defs", {})
     listed = []
@@ -88,6 +91,36 @@ def parameters(model: type[Params]) -> list[dict[str, Any]]:
         if not field.is_required():
             one["default"] = _plain(field.get_default(call_default_factory=True, validated_data={}))
         listed.append(one)
+        listed += _inside(schema["properties"][shown], definitions, shown)
+    return listed
+
+
+def _inside(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str, depth: int = 3
+) -> list[dict[str, Any]]:
+    """The keys of mappings inside a parameter. Selectors have their own words and are not opened."""
+    if not depth:
+        return []
+    if "$ref" in schema:
+        name = str(schema["$ref"]).rsplit("/", 1)[-1]
+        return [] if name == "Selector" else _inside(definitions.get(name, {}), definitions, path, depth)
+    listed: list[dict[str, Any]] = []
+    for several in ("anyOf", "oneOf", "allOf"):
+        for part in schema.get(several, ()):
+            listed += _inside(part, definitions, path, depth)
+    for key, more in (("items", "[]"), ("additionalProperties", ".NAME")):
+        if isinstance(schema.get(key), Mapping):
+            listed += _inside(schema[key], definitions, f"{path}{more}", depth)
+    for name, inner in schema.get("properties", {}).items():
+        required = name in schema.get("required", ())
+        one = {
+            "name": f"{path}.{name}",
+            "type": type_words(inner, definitions),
+            "required": required,
+            "description": inner.get("description", ""),
+        }
+        listed.append(one if required else {**one, "default": inner.get("default")})
+        listed += _inside(inner, definitions, f"{path}.{name}", depth - 1)
     return listed
 
 

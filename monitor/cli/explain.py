@@ -81,7 +81,7 @@ def _kind(entry: Mapping[str, Any]) -> None:
     rows = [(s["name"], s["unit"], s["missing"], _thresholds(s["thresholds"]), s["help"]) for s in entry["signals"]]
     if rows:
         show_table(columns, rows)
-    _ending(entry)
+    _ending(entry, _also("check"))
 
 
 def _action(entry: Mapping[str, Any]) -> None:
@@ -92,7 +92,7 @@ def _action(entry: Mapping[str, Any]) -> None:
         show(f"Without `{entry['defaults_to_targets']}` it acts on the targets that breached the threshold.")
     show("")
     _parameters(entry["parameters"], entry["defaults_to_targets"])
-    _ending(entry)
+    _ending(entry, _also("step"))
 
 
 def _parameters(listed: Sequence[Mapping[str, Any]], from_targets: str | None = None) -> None:
@@ -106,7 +106,17 @@ def _parameters(listed: Sequence[Mapping[str, Any]], from_targets: str | None = 
     show_table(("PARAMETER", "TYPE", "DEFAULT", "WHAT IT IS"), rows)
 
 
-def _ending(entry: Mapping[str, Any]) -> None:
+def _also(what: str) -> str:
+    """The keys that stand beside a kind's or an action's own."""
+    from monitor.config.models import CheckSection, StepSection
+
+    section = CheckSection if what == "check" else StepSection
+    names = ", ".join(field.alias or name for name, field in section.model_fields.items() if name != "kind")
+    return f"Every {what} also takes: {names} (docs/pipeline-file.md).\n"
+
+
+def _ending(entry: Mapping[str, Any], also: str) -> None:
+    show(also)
     show(f"Permissions: {', '.join(entry['permissions']) or 'none beyond what the parameters name'}\n")
     show("Example:")
     show(textwrap.indent(entry["example"], "  "))

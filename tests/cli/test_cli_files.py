@@ -252,6 +252,20 @@ async def test_every_command_has_help_with_an_example(cli: Run, words: tuple[str
     assert not words or example in result.output
 
 
+async def test_explain_opens_what_is_inside_a_parameter(cli: Run) -> None:
+    """Keys of nested mappings are told with their descriptions, and so are the keys that every check and step has."""
+    told = (await cli("explain", "metric")).stdout
+    assert "metrics.NAME.namespace" in told
+    assert "Every check also takes: " in told
+    step = (await cli("explain", "aws_call")).stdout
+    assert "undo.operation" in step
+    assert "on_error" in step
+    shown = json.loads((await cli("explain", "database", "--output", "json")).stdout)
+    nested = [one for one in shown["parameters"] if "." in one["name"]]
+    assert nested
+    assert all(one["description"] for one in nested)
+
+
 async def test_the_demo_lists_its_scenarios(cli: Run) -> None:
     """Names and what each shows."""
     result = await cli("demo", "--list")
