@@ -167,3 +167,144 @@ async def test_a_value_that_somebody_changed_is_left_alone(mini: Mini) -> None:
     assert [text for text in guard.texts("action.drifted") if "lambda/touched" in text]
     assert not [text for text in guard.texts("action.drifted") if "lambda/other" in text]
     assert len(guard.texts("action.undone")) == 1
+
+
+RERUN = f"""
+pipeline: etl
+aws: {{region: {REGION}}}
+checks:
+  hanging:
+    kind: stuck_executions
+    interval: 1s
+    state_machines: ["{MACHINE}"]
+    expected: 1s
+    key: detail.object.key
+    thresholds: {{stuck: {{critical: {{above: 1}}}}}}
+breakers:
+  stuck-execution:
+    mode: auto
+    trip_when: hanging.stuck
+    on_trip:
+      - stop_executions:
+          {{state_machines: ["{MACHINE}"], older_than: 1s, error: ExecutionTimeout, cause: hung, rerun: true}}
+    recover: {{mode: manual}}
+"""
+
+
+async def test_stuck_executions_are_stopped_and_run_again_with_their_input(mini: Mini) -> None:
+    """Each once, under a name of its own, with the same input; a rerun is not stopped by the same trip."""
+    machines = await mini.aws("stepfunctions")
+    definition = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 900, "End": True}}}
+    role = f"arn:aws:iam::{ACCOUNT}:role/r"
+    await machines.create_state_machine(name="etl-workflow", definition=json.dumps(definition), roleArn=role)
+    given = [json.dumps({"detail": {"object": {"key": f"incoming/{number}.csv"}}}) for number in range(2)]
+    for number, text in enumerate(given):
+        await machines.start_execution(stateMachineArn=MACHINE, name=f"hung-{number}", input=text)
+    guard = await mini.guard(RERUN)
+    await guard.until("open")
+    stopped = [
+        await machines.describe_execution(executionArn=arn) for arn in await _executions(mini, statusFilter="ABORTED")
+    ]
+    assert sorted(one["name"] for one in stopped) == ["hung-0", "hung-1"]
+    assert {one["error"] for one in stopped} == {"ExecutionTimeout"}
+    again = [
+        await machines.describe_execution(executionArn=arn) for arn in await _executions(mini, statusFilter="RUNNING")
+    ]
+    assert all(one["name"].startswith("retry-") for one in again)
+    assert sorted(one["input"] for one in again) == given
+
+
+async def test_a_tables_capacity_is_raised_and_given_back(mini: Mini) -> None:
+    """200 and 100 units while it throttles; then exactly what it had."""
+    await mini.queue("watched")
+    tables = await mini.aws("dynamodb")
+    await tables.create_table(
+        TableName="serving",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        ProvisionedThroughput={"ReadCapacityUnits": 20, "WriteCapacityUnits": 10},
+    )
+
+    async def units() -> tuple[int, int]:
+        told = (await tables.describe_table(TableName="serving"))["Table"]["ProvisionedThroughput"]
+        return told["ReadCapacityUnits"], told["WriteCapacityUnits"]
+
+    guard = await mini.guard(by_hand("scale_table: {table: serving, read: 200, write: 100}"))
+    await guard.trip()
+    assert await units() == (200, 100)
+    await guard.reset()
+    assert await units() == (20, 10)
+
+
+async def _released(mini: Mini, name: str) -> None:
+    """Version 1, version 2 with other variables, and `live` on the second."""
+    functions = await mini.aws("lambda")
+    await mini.function(name)
+    await functions.publish_version(FunctionName=name)
+    variables = {"Variables": {"MODE": "fast", "TABLE": "t"}}
+    await functions.update_function_configuration(FunctionName=name, Environment=variables)
+    version = (await functions.publish_version(FunctionName=name))["Version"]
+    await functions.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+
+async def test_an_alias_goes_back_a_version_and_comes_forward_again(mini: Mini) -> None:
+    """The version before serves everything; undone, the newer one does."""
+    await mini.queue("watched")
+    await _released(mini, "api")
+    functions = await mini.aws("lambda")
+
+    async def live() -> str:
+        return str((await functions.get_alias(FunctionName="api", Name="live"))["FunctionVersion"])
+
+    guard = await mini.guard(by_hand("rollback_alias: {function: api, alias: live}"))
+    assert await live() == "2"
+    await guard.trip()
+    assert await live() == "1"
+    await guard.reset()
+    assert await live() == "2"
+
+
+async def test_a_variable_reaches_live_traffic_and_leaves_the_others_alone(mini: Mini) -> None:
+    """Merged, published, and behind the alias; undone, the alias serves the version it had."""
+    await mini.queue("watched")
+    await _released(mini, "api")
+    functions = await mini.aws("lambda")
+
+    async def served() -> dict[str, str]:
+        told = await functions.get_function_configuration(FunctionName="api", Qualifier="live")
+        return dict(told["Environment"]["Variables"])
+
+    step = 'set_environment: {function: api, variables: {CIRCUIT_BREAKER: "true"}, alias: live}'
+    guard = await mini.guard(by_hand(step))
+    await guard.trip()
+    assert await served() == {"MODE": "fast", "TABLE": "t", "CIRCUIT_BREAKER": "true"}
+    await guard.reset()
+    assert await served() == {"MODE": "fast", "TABLE": "t"}
+    latest = await functions.get_function_configuration(FunctionName="api")
+    assert latest["Environment"]["Variables"] == {"MODE": "fast", "TABLE": "t"}
+
+
+async def test_an_object_and_a_policy_are_put_and_what_was_there_comes_back(mini: Mini) -> None:
+    """A page where none was, a bucket's policy in place of another: undone, neither shows that anything happened."""
+    await mini.queue("watched")
+    s3 = await mini.aws("s3")
+    await s3.create_bucket(Bucket="site")
+    before = {"Version": "2012-10-17", "Statement": []}
+    await s3.put_bucket_policy(Bucket="site", Policy=json.dumps(before))
+    document = '{Version: "2012-10-17", Statement: [{Effect: Deny, Principal: "*", Action: "s3:*", Resource: "*"}]}'
+    steps = (
+        "put_object: {bucket: site, key: maintenance.html, text: soon}",
+        f"put_policy: {{bucket: site, document: {document}}}",
+    )
+
+    async def policy() -> dict[str, object]:
+        found: dict[str, object] = json.loads((await s3.get_bucket_policy(Bucket="site"))["Policy"])
+        return found
+
+    guard = await mini.guard(by_hand(*steps))
+    await guard.trip()
+    assert (await s3.list_objects_v2(Bucket="site"))["KeyCount"] == 1
+    assert await policy() != before
+    await guard.reset()
+    assert (await s3.list_objects_v2(Bucket="site"))["KeyCount"] == 0
+    assert await policy() == before
