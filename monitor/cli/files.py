@@ -1,4 +1,4 @@
-"""Commands that read files only: `validate`, `schema`, `config show`. None of them asks AWS or a daemon."""
+"""Commands that read files: `validate`, `schema`, `config show`. Only `validate --online` asks AWS, none a daemon."""
 
 from __future__ import annotations
 
@@ -13,24 +13,34 @@ from monitor.cli.talk import EXIT_CONFIG, clean, count, say, show, show_json
 
 if TYPE_CHECKING:
     from monitor.config import Loaded, Problem
+    from monitor.plugin import Registry
 
 Report = Annotated[
     Literal["text", "json", "github"], typer.Option("--output", "-o", help="github: annotations for a workflow run.")
 ]
+Online = Annotated[bool, typer.Option("--online", help="Ask AWS too: dead checks, dead steps, permissions.")]
 Origin = Annotated[bool, typer.Option("--origin", help="Also say where each value came from.")]
 Document = Annotated[
     Literal["yaml", "json"], typer.Option("--output", "-o", help="yaml for people, json for programs.")
 ]
 
 
-def validate(paths: options.Paths, output: Report = "text") -> None:
-    """Check pipeline files offline: every problem with file:line:column and what to write instead.
+def validate(
+    paths: options.Paths, output: Report = "text", online: Online = False, endpoint: options.Endpoint = None
+) -> None:
+    """Check pipeline files: every problem with file:line:column and what to write instead.
 
-    Secret references are not resolved and AWS is not asked. Exit code 0: valid, 3: not.
+    Offline, AWS is not asked and secret references are not resolved; lines that are valid and yet don't do what they
+    seem to are warnings. Exit code 0: valid, 3: not.
+
+    With --online AWS is asked, reading only: whether each metric, queue, rule, alias, function and table exists, every
+    selection finds something, each step fits the resource as it stands, and (iam:SimulatePrincipalPolicy) the enabled
+    calls are permitted. Exit code 0: nothing found, 1: findings, 3: invalid. What could not be told is a note.
 
     \b
     tripswitch validate pipelines/
     tripswitch validate etl.yaml --output github
+    tripswitch validate etl.yaml --online
     """
     from monitor import app
     from monitor.config import ConfigError
@@ -42,14 +52,31 @@ def validate(paths: options.Paths, output: Report = "text") -> None:
     except ConfigError as error:
         _tell(error.problems, output)
         raise typer.Exit(EXIT_CONFIG) from None
+    if online:
+        from monitor.cli.online import online as ask
+
+        raise typer.Exit(ask(loaded, paths, known, output, endpoint))
     totals = _totals(loaded)
+    warnings = (*loaded.warnings, *_linted(loaded, known))
     if output == "json":
-        show_json({"ok": True, **totals, "problems": [], "warnings": _fields(loaded.warnings)})
+        show_json({"ok": True, **totals, "problems": [], "warnings": _fields(warnings)})
     else:
-        for warning in loaded.warnings:
+        for warning in warnings:
             show(_annotation(warning, "warning") if output == "github" else f"warning: {warning}")
         words = ", ".join(count(number, name[:-1]) for name, number in totals.items())
         (show if output == "text" else say)(f"ok: {words}")
+
+
+def _linted(loaded: Loaded, known: Registry) -> list[Problem]:
+    """What the linter says of the files alone."""
+    from monitor.cli.online import offline
+    from monitor.config.problems import Problem, dotted
+    from monitor.settings import environ
+
+    return [
+        Problem(one.file, one.line, one.column, dotted(one.finding.path), one.finding.message, one.finding.todo)
+        for one in offline(loaded, known, environ())
+    ]
 
 
 def schema() -> None:

@@ -32,6 +32,7 @@ Token = Annotated[
 ]
 By = Annotated[str | None, typer.Option("--by", help="Who asks, for the timeline (the OS user).", show_default=False)]
 Why = Annotated[str, typer.Option("--reason", "-r", help="Why, for the timeline.", show_default=False)]
+Endpoint = Annotated[str | None, typer.Option("--endpoint", help="Another address for all AWS services.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 
 

@@ -253,7 +253,7 @@ def _special(aws_service: str, operation: str, low: Mapping[str, Any], where: Wh
         return (arn_of("budget", str(new.get("BudgetName")), where),)
     if aws_service == "application-autoscaling":
         return (arn_of("scalable_target", "*", where),)
-    if aws_service == "service-quotas":
+    if aws_service in ("service-quotas", "servicequotas") and low.get("quotacode"):
         return (arn_of("quota", f"{low.get('servicecode')}/{low.get('quotacode')}", where),)
     if aws_service == "apigateway":
         path = "".join(

@@ -33,18 +33,20 @@ class Guard:
 
     statements: Sequence[Mapping[str, Any]] | None = None
     agent: str = ""
+    #: Whether an identity may ask what it may do.
+    simulates: bool = True
     allowed: set[tuple[str, str]] = field(default_factory=set)
     denied: list[dict[str, str]] = field(default_factory=list)
 
-    def enforce(self, statements: Sequence[Mapping[str, Any]] | None, agent: str) -> None:
+    def enforce(self, statements: Sequence[Mapping[str, Any]] | None, agent: str, *, simulates: bool = True) -> None:
         """A new policy (None: no enforcement), nothing decided yet."""
-        self.statements, self.agent = statements, agent
+        self.statements, self.agent, self.simulates = statements, agent, simulates
         self.allowed.clear()
         self.denied.clear()
 
     def refusal(self, call: Call, agent: str) -> Reply | None:
         """AWS's answer to what the policy does not allow; None where it does."""
-        if self.statements is None or self.agent not in agent:
+        if self.statements is None or self.agent not in agent or call.name == "iam:SimulatePrincipalPolicy":
             return None
         for demand in demands(call):
             if allows(self.statements, demand):
