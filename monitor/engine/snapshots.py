@@ -118,7 +118,7 @@ class Snapshots:
                 continue  # its resource is whatever breaches: not known yet
 
     def _is_well(self, worker: Worker, spec: BreakerSpec) -> bool:
-        """Closed, the condition known not to hold, and none of its checks critical (a part of it, or not long enough)."""
+        """Closed, the condition known not to hold, and none of its checks critical (in part, or not long enough)."""
         if worker.record.state is not State.CLOSED or worker.record.disabled:
             return False
         boards = [self._services.board.get(f"{spec.pipeline}/{check}") for check in checks_of(spec.condition)]

@@ -169,3 +169,21 @@ async def test_months_are_whole_or_cut_by_the_window(aws, side):
     assert [(r["TimePeriod"]["Start"], r["Total"]["BlendedCost"]["Amount"]) for r in shown["ResultsByTime"]] == [
         ("2026-01-15", "1"), ("2026-02-01", "2"), ("2026-03-01", "0"),
     ]  # fmt: skip
+
+
+async def test_an_update_replaces_the_budget_but_not_what_was_spent(aws, side):
+    """Cost types that are left out are the default again; without a limit it is refused, as is an unknown one."""
+    client, account = await aws("budgets"), "123456789012"
+    limit = {"Amount": "100", "Unit": "USD"}
+    budget = {"BudgetName": "b", "BudgetType": "COST", "TimeUnit": "MONTHLY"}
+    kept = {"BudgetLimit": limit, "CostTypes": {"UseBlended": True}}
+    await client.create_budget(AccountId=account, Budget={**budget, **kept})
+    await side.post("budgets", budget="b", actual=42)
+    await client.update_budget(AccountId=account, NewBudget={**budget, "BudgetLimit": {**limit, "Amount": "150"}})
+    found = (await client.describe_budget(AccountId=account, BudgetName="b"))["Budget"]
+    assert (found["BudgetLimit"]["Amount"], found["CostTypes"]["UseBlended"]) == ("150", False)
+    assert found["CalculatedSpend"]["ActualSpend"]["Amount"] == "42"
+    with pytest.raises(ClientError, match="InvalidParameter"):
+        await client.update_budget(AccountId=account, NewBudget=budget)
+    with pytest.raises(ClientError, match="NotFound"):
+        await client.update_budget(AccountId=account, NewBudget={**budget, "BudgetName": "c", "BudgetLimit": limit})

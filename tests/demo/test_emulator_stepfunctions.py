@@ -137,3 +137,37 @@ async def test_unknown_things_are_refused(aws, side):
     with pytest.raises(ClientError) as error:
         await client.list_executions(stateMachineArn=machine + "x")
     assert error.value.response["Error"]["Code"] == "StateMachineDoesNotExist"
+
+
+async def test_a_redriven_execution_goes_on_and_its_history_tells_of_it(aws, side):
+    """The count and the date, the failure and the redrive in the history; the same token is the same request."""
+    client = await aws("stepfunctions")
+    (arn,) = await start(client, await make_machine(client), 1)
+    with pytest.raises(ClientError, match="ExecutionNotRedrivable"):
+        await client.redrive_execution(executionArn=arn)
+    await side.post("executions/finish", arn=arn, ending="FAILED", error="Boom")
+    first = await client.redrive_execution(executionArn=arn, clientToken="t")
+    again = await client.redrive_execution(executionArn=arn, clientToken="t")
+    assert first["redriveDate"] == again["redriveDate"]
+    shown = await client.describe_execution(executionArn=arn)
+    assert (shown["status"], shown["redriveCount"], shown["redriveStatus"]) == ("RUNNING", 1, "NOT_REDRIVABLE")
+    assert "error" not in shown
+    await side.post("executions/finish", arn=arn)
+    events = (await client.get_execution_history(executionArn=arn))["events"]
+    kinds = [event["type"] for event in events]
+    assert kinds[-4:-2] == ["ExecutionFailed", "ExecutionRedriven"]
+    assert kinds[-1] == "ExecutionSucceeded"
+    assert events[-3]["executionRedrivenEventDetails"] == {"redriveCount": 1}
+    rows = (await client.list_executions(stateMachineArn=shown["stateMachineArn"]))["executions"]
+    assert rows[0]["redriveCount"] == 1
+
+
+async def test_fourteen_days_after_its_end_nothing_is_redriven(aws, side):
+    """With the reason in DescribeExecution."""
+    client = await aws("stepfunctions")
+    (arn,) = await start(client, await make_machine(client), 1)
+    await side.post("executions/finish", arn=arn, ending="FAILED", error="Boom")
+    await side.post("executions/age", arn=arn, seconds=15 * 86400)
+    assert "period exceeded" in (await client.describe_execution(executionArn=arn))["redriveStatusReason"]
+    with pytest.raises(ClientError, match="ExecutionNotRedrivable"):
+        await client.redrive_execution(executionArn=arn)

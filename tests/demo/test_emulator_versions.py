@@ -122,7 +122,7 @@ async def make_table(client, **more):
     """`t`, with one index."""
     units = {"ReadCapacityUnits": 10, "WriteCapacityUnits": 5}
     await client.create_table(
-        TableName="t", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
+        TableName="hot", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("k", "g")],
         GlobalSecondaryIndexes=[{
             "IndexName": "geo", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
@@ -142,16 +142,16 @@ async def test_one_update_of_a_table_at_a_time(aws, side):
     client = await aws("dynamodb")
     await make_table(client)
     await side.post("lambda/settings", table_seconds=0.4)
-    await client.update_table(TableName="t", ProvisionedThroughput=units(20, 5))
-    assert (await client.describe_table(TableName="t"))["Table"]["TableStatus"] == "UPDATING"
+    await client.update_table(TableName="hot", ProvisionedThroughput=units(20, 5))
+    assert (await client.describe_table(TableName="hot"))["Table"]["TableStatus"] == "UPDATING"
     with pytest.raises(ClientError) as error:
-        await client.update_table(TableName="t", ProvisionedThroughput=units(30, 5))
+        await client.update_table(TableName="hot", ProvisionedThroughput=units(30, 5))
     assert code_of(error) == "ResourceInUseException"
     await asyncio.sleep(0.5)
     with pytest.raises(ClientError) as error:
-        await client.update_table(TableName="t", ProvisionedThroughput=units(20, 5))
+        await client.update_table(TableName="hot", ProvisionedThroughput=units(20, 5))
     assert code_of(error) == "ValidationException"
-    seen = (await client.describe_table(TableName="t"))["Table"]
+    seen = (await client.describe_table(TableName="hot"))["Table"]
     assert (seen["TableStatus"], seen["ProvisionedThroughput"]["ReadCapacityUnits"]) == ("ACTIVE", 20)
 
 
@@ -160,11 +160,11 @@ async def test_decreases_are_limited(aws, side):
     client = await aws("dynamodb")
     await make_table(client)
     for read in (9, 8, 7, 6):
-        await client.update_table(TableName="t", ProvisionedThroughput=units(read, 5))
+        await client.update_table(TableName="hot", ProvisionedThroughput=units(read, 5))
     with pytest.raises(ClientError) as error:
-        await client.update_table(TableName="t", ProvisionedThroughput=units(5, 5))
+        await client.update_table(TableName="hot", ProvisionedThroughput=units(5, 5))
     assert code_of(error) == "LimitExceededException"
-    await client.update_table(TableName="t", ProvisionedThroughput=units(50, 5))
+    await client.update_table(TableName="hot", ProvisionedThroughput=units(50, 5))
 
 
 async def test_on_demand_has_no_units_but_a_ceiling(aws, side):
@@ -175,23 +175,23 @@ async def test_on_demand_has_no_units_but_a_ceiling(aws, side):
         "BillingMode": "PROVISIONED", "ProvisionedThroughput": units(10, 5),
         "GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "geo", "ProvisionedThroughput": units(10, 5)}}],
     }  # fmt: skip
-    await client.update_table(TableName="t", BillingMode="PAY_PER_REQUEST")
+    await client.update_table(TableName="hot", BillingMode="PAY_PER_REQUEST")
     for wrong in ({"ProvisionedThroughput": units(1, 1)}, {**back, "GlobalSecondaryIndexUpdates": []}):
         with pytest.raises(ClientError) as error:
-            await client.update_table(TableName="t", **{k: v for k, v in wrong.items() if v})
+            await client.update_table(TableName="hot", **{k: v for k, v in wrong.items() if v})
         assert code_of(error) == "ValidationException"
-    await client.update_table(TableName="t", OnDemandThroughput={"MaxReadRequestUnits": 100})
-    seen = (await client.describe_table(TableName="t"))["Table"]
+    await client.update_table(TableName="hot", OnDemandThroughput={"MaxReadRequestUnits": 100})
+    seen = (await client.describe_table(TableName="hot"))["Table"]
     assert seen["OnDemandThroughput"] == {"MaxReadRequestUnits": 100}
     assert seen["ProvisionedThroughput"]["ReadCapacityUnits"] == 0
-    await client.update_table(TableName="t", OnDemandThroughput={"MaxReadRequestUnits": -1})
-    assert "OnDemandThroughput" not in (await client.describe_table(TableName="t"))["Table"]
+    await client.update_table(TableName="hot", OnDemandThroughput={"MaxReadRequestUnits": -1})
+    assert "OnDemandThroughput" not in (await client.describe_table(TableName="hot"))["Table"]
     for _ in range(3):
-        await client.update_table(TableName="t", **back)
-        await client.update_table(TableName="t", BillingMode="PAY_PER_REQUEST")
-    await client.update_table(TableName="t", **back)
+        await client.update_table(TableName="hot", **back)
+        await client.update_table(TableName="hot", BillingMode="PAY_PER_REQUEST")
+    await client.update_table(TableName="hot", **back)
     with pytest.raises(ClientError) as error:
-        await client.update_table(TableName="t", BillingMode="PAY_PER_REQUEST")
+        await client.update_table(TableName="hot", BillingMode="PAY_PER_REQUEST")
     assert code_of(error) == "LimitExceededException"
 
 
@@ -222,3 +222,24 @@ async def test_a_scaling_target_takes_its_policies_with_it(aws, side):
     assert code_of(error) == "ValidationException"
     await client.deregister_scalable_target(**where)
     assert (await client.describe_scaling_policies(ServiceNamespace="dynamodb"))["ScalingPolicies"] == []
+
+
+async def test_a_restored_table_is_being_created_until_its_data_is_there(aws, side):
+    """CREATING, then ACTIVE with its items and billing mode, and where it came from; never over a table."""
+    client = await aws("dynamodb")
+    key = [{"AttributeName": "pk", "KeyType": "HASH"}]
+    names = [{"AttributeName": "pk", "AttributeType": "S"}]
+    await client.create_table(TableName="hot", KeySchema=key, AttributeDefinitions=names, BillingMode="PAY_PER_REQUEST")
+    await client.put_item(TableName="hot", Item={"pk": {"S": "a"}})
+    arn = (await client.create_backup(TableName="hot", BackupName="nightly"))["BackupDetails"]["BackupArn"]
+    await side.post("lambda/settings", table_seconds=60)
+    await client.restore_table_from_backup(TargetTableName="hot-2", BackupArn=arn)
+    seen = (await client.describe_table(TableName="hot-2"))["Table"]
+    assert (seen["TableStatus"], seen["RestoreSummary"]["RestoreInProgress"]) == ("CREATING", True)
+    assert seen["RestoreSummary"]["SourceBackupArn"] == arn
+    await side.post("clock", offset=61)
+    seen = (await client.describe_table(TableName="hot-2"))["Table"]
+    assert (seen["TableStatus"], seen["BillingModeSummary"]["BillingMode"]) == ("ACTIVE", "PAY_PER_REQUEST")
+    assert (await client.scan(TableName="hot-2"))["Count"] == 1
+    with pytest.raises(ClientError, match="TableAlreadyExists"):
+        await client.restore_table_from_backup(TargetTableName="hot-2", BackupArn=arn)
