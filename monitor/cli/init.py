@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,13 +156,27 @@ async def _look(
         reads = aws.reads(AwsSpec(region=region, profile=wishes.profile))
         if not reads.region:
             die("no region: give --region, or set AWS_REGION", EXIT_USAGE)
-        found = await survey(reads, limit)
-        return await draft(reads, found, wishes, known, clock.now()), tally
+        with _progress() as told:
+            found = await survey(reads, limit, told)
+            told("history")
+            return await draft(reads, found, wishes, known, clock.now()), tally
     except ProbeError as error:
         die(f"AWS can't be read: {error}; check the credentials (`aws sts get-caller-identity`) and --region")
     finally:
         await aws.close()
         await supervisor.shutdown(2.0)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Says what was read last; on stderr, and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda what: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading the account ...") as status:
+        yield lambda what: status.update(f"reading the account: {what} ...")
 
 
 def _prove(drafts: Drafts, known: Registry) -> None:
