@@ -6,6 +6,7 @@ The only module that may import everything. It decides nothing; it hands each ro
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -120,12 +121,14 @@ async def daemon(boot: Boot) -> AsyncIterator[Running]:
         room = await _furnish(boot, loaded, redactor, stack)
         web = WebSettings(room.token, __version__)
         metrics = SurfaceCollector(room.surface, room.instruments)
+        _spare_the_collector(everything=True)
         url = await _listen(make_app(room.surface, metrics.render, web), settings, stack)
         await _begin(room, loaded, settings, stack)
         supervisor, reload = room.supervisor, room.reload
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGHUP, lambda: supervisor.spawn("reload", reload.run("SIGHUP"))
         )
+        supervisor.spawn("settle", _settle(room.engine))
         supervisor.forever("watch", lambda: watch_files(boot.paths, lambda: reload.run("a changed file")))
         log.info("daemon.listening", url=url, mutating=room.token is not None)
         yield Running(room.engine, room.surface, url)
@@ -246,6 +249,24 @@ class Reload:
             names = sorted(p.name for p in loaded.pipelines)
             engine.feed.say("config.reloaded", by=by, pipelines=names)
             return Outcome(True, f"reloaded {len(names)} pipelines", {"pipelines": names})
+
+
+def _spare_the_collector(*, everything: bool = False) -> None:
+    """What is there now stays, so the garbage collector need not look through it again.
+
+    Modules and the SDK's models are a million objects: going through them holds every thread for a third of a second,
+    every few minutes. `everything` collects first, which takes as long: for before anybody listens.
+    """
+    if everything:
+        gc.collect()
+    gc.freeze()
+
+
+async def _settle(engine: Engine) -> None:
+    """Spares what the first round brought: clients, the models of their services, the first levels."""
+    while not engine.scheduler.first_round_done():
+        await engine.services.clock.sleep(1.0)
+    _spare_the_collector()
 
 
 def _refuse_forgetful(store: str, pipelines: Sequence[Pipeline]) -> None:

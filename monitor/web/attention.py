@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.core.model import Json, Level, Mode, Reason, State
+from monitor.core.model import Json, Level, Mode, Reason, Row, State
 from monitor.core.view import BreakerView, CheckView, IncidentView, StatusView, StepView
 from monitor.web.words import plural, span, words
 
@@ -29,7 +29,7 @@ ADVICE: Mapping[str, str] = {
 }
 
 CURES: Mapping[Reason, str] = {
-    Reason.DENIED: "Give the daemon's role the permission; `tripswitch iam-policy` prints all it needs.",
+    Reason.DENIED: "If the daemon's role lacks it: `tripswitch iam-policy` prints all that it needs.",
     Reason.THROTTLED: "Reads are slowed down by themselves; a longer interval or a higher quota helps.",
     Reason.TIMEOUT: "Raise the check's timeout, or look at what hangs.",
     Reason.NOT_FOUND: "Name a resource that exists; `tripswitch validate --online` finds such names.",
@@ -97,19 +97,21 @@ def anchor_of(breaker: BreakerView) -> str:
 
 
 def todos(
-    breakers: Sequence[BreakerView], incidents: Sequence[IncidentView], checks: Sequence[CheckView], now: datetime
+    breakers: Sequence[BreakerView],
+    incidents: Sequence[IncidentView],
+    checks: Sequence[CheckView],
+    rows: Iterable[Row],
+    now: datetime,
 ) -> tuple[Todo, ...]:
     """Worst first, of one severity in the order given."""
     found = [todo for breaker in breakers for todo in _of_breaker(breaker)]
     found += [_nobody_has(one, now) for one in incidents if one.resolved_at is None and one.commander is None]
-    found += [
-        Todo(
-            Level.UNKNOWN, one.pipeline, one.name, _blind(one),
-            CURES[one.reason] if one.reason else "Its rows say why.", f"c-{one.pipeline}-{one.name}",
-        )
-        for one in checks
-        if one.level is Level.UNKNOWN and one.last_run is not None
-    ]  # fmt: skip
+    blind: dict[str, list[CheckView]] = defaultdict(list)
+    for check in checks:
+        if check.level is Level.UNKNOWN and check.last_run is not None:
+            blind[check.pipeline].append(check)
+    whys = {(r.pipeline, r.check): r.detail for r in rows if r.level is Level.UNKNOWN and r.detail} if blind else {}
+    found += [_blind(sorted(own, key=lambda c: c.reason is None), whys) for own in blind.values()]
     return tuple(sorted(found, key=lambda todo: -todo.level.rank))
 
 
@@ -148,19 +150,38 @@ def _of_breaker(b: BreakerView) -> Iterator[Todo]:
 
 
 def _nobody_has(incident: IncidentView, now: datetime) -> Todo:
-    what = f"nobody has it: {incident.title}"
+    clock = ""
     if incident.respond_by is not None:
         left = (incident.respond_by - now).total_seconds()
-        what += f" (answer {'due in ' + span(left) if left > 0 else 'overdue by ' + span(-left)})"
+        clock = f", answer {'due in ' + span(left) if left > 0 else 'overdue by ' + span(-left)}"
     return Todo(
-        Level.CRITICAL if incident.severity <= "SEV2" else Level.WARNING, incident.pipeline, incident.id, what,
-        "Acknowledge it, so that others know.", f"incident-{incident.id}",
+        Level.CRITICAL if incident.severity <= "SEV2" else Level.WARNING,
+        incident.pipeline,
+        incident.id,
+        f"nobody has it ({incident.severity}{clock}): {short(incident.title)}",
+        "Acknowledge it, so that others know.",
+        f"incident-{incident.id}",
+    )
+
+
+def _blind(checks: Sequence[CheckView], whys: Mapping[tuple[str, str], str]) -> Todo:
+    """All blind checks of a pipeline in one line: they often have one cause, and none of them trips anything."""
+    first = checks[0]
+    why = first.detail or whys.get((first.pipeline, first.name), "") or "no reading"
+    what = f"can't see{': ' + words(first.reason) if first.reason else ''}: {short(why)}"
+    more = (
+        f" (and {', '.join(c.name for c in checks[1:4])}{' …' if len(checks) > 4 else ''})" if len(checks) > 1 else ""
+    )
+    return Todo(
+        Level.UNKNOWN, first.pipeline, first.name, what + more,
+        CURES[first.reason] if first.reason else "Unknown trips nothing. Once there is a reading it is judged again.",
+        f"c-{first.pipeline}-{first.name}",
     )  # fmt: skip
 
 
-def _blind(check: CheckView) -> str:
-    why = f"{words(check.reason)}" if check.reason else "no reading"
-    return f"can't see: {why}{', ' + check.detail if check.detail else ''}"
+def short(text: str, most: int = 160) -> str:
+    """The beginning, for a line among others."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def pipeline_panels(

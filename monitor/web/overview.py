@@ -218,7 +218,7 @@ def overview(seen: Snapshot, commands: bool, scope: Scope = Scope()) -> Overview
     )
     shown = breakers[:MAX_BREAKERS]
     checks = sorted(seen.checks, key=lambda c: (-c.level.rank, c.pipeline, c.name))
-    waiting, held = todos(breakers, live, checks, status.now), holdings(breakers)
+    waiting, held = todos(breakers, live, checks, seen.rows, status.now), holdings(breakers)
     return Overview(
         scope=scope,
         status=status,
@@ -254,6 +254,9 @@ def verdict(status: StatusView, checks: Sequence[CheckView], breakers: Sequence[
     if parts:
         noun = "breaker" if parts[0].startswith("1 ") else "breakers"
         parts[0] = parts[0].replace(" ", f" {noun} ", 1)
+    tripped = [b for b in acting if b.state != State.CLOSED]
+    if len(tripped) == 1:
+        parts = [f"{tripped[0].pipeline}/{tripped[0].name} is {words(tripped[0].state)}"]
     levels = {level: sum(c.level == level for c in checks) for level in Level}
     told = [
         f"{plural(levels[level], 'check')} {level.value}"
@@ -265,8 +268,8 @@ def verdict(status: StatusView, checks: Sequence[CheckView], breakers: Sequence[
     if not status.ready:
         return Verdict(Level.UNKNOWN, "Not ready", _sentence([*parts, *told]))
     if parts or levels[Level.CRITICAL]:
-        title = parts or [told.pop(0)]
-        return Verdict(Level.CRITICAL, _sentence(title), _sentence(told))
+        title = ", ".join(parts) or _sentence([told.pop(0)])
+        return Verdict(Level.CRITICAL, title, _sentence(told))
     if told:
         worst = Level.WARNING if levels[Level.WARNING] or shadows else Level.UNKNOWN
         return Verdict(worst, _sentence(told), "No breaker has tripped.")

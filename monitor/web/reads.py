@@ -47,9 +47,10 @@ async def observations(request: web.Request) -> web.Response:
     pieces = []
     for first in range(0, len(rows), _TURN):
         part = models.Observations.model_validate({"observations": rows[first : first + _TURN]}).model_dump_json()
-        pieces.append(part.removeprefix('{"observations":[').removesuffix("]}"))
+        pieces.append(part.removeprefix('{"observations":[').removesuffix("]}").encode())
         await asyncio.sleep(0)
-    return web.Response(text=f'{{"observations":[{",".join(pieces)}]}}', content_type="application/json")
+    body = b"".join((b'{"observations":[', b",".join(pieces), b"]}"))
+    return web.Response(body=body, content_type="application/json")
 
 
 async def breakers(request: web.Request) -> web.Response:
