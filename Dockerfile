@@ -5,15 +5,16 @@
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_COMPILE=1 PIP_ROOT_USER_ACTION=ignore
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-# What the running stage gets besides the code: folders that the user's group, and OpenShift's group 0, may write to.
-RUN install -d -o 10001 -g 0 -m 0770 /state && install -d -o 10001 -g 0 -m 0750 /pipelines
+# What the running stage gets besides the code: the state's folder, which OpenShift's group 0 may write to as well.
+RUN install -d -o 10001 -g 0 -m 0770 /state && install -d -m 0755 /pipelines
 RUN python -m venv --without-pip /app
 # Dependencies first: these layers change only with the locks.
 COPY requirements.lock requirements-build.lock ./
 # --python: scripts get the virtual environment's interpreter, which the second stage has at the same path.
-RUN pip --python /app/bin/python install --require-hashes --requirement requirements.lock \
+# --no-compile: tools/slim.py compiles what runs. (PIP_NO_COMPILE=1 would mean the opposite.)
+RUN pip --python /app/bin/python install --no-compile --require-hashes --requirement requirements.lock \
  && pip install --require-hashes --requirement requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY monitor ./monitor
@@ -21,7 +22,7 @@ COPY checks ./checks
 COPY config/pipelines ./config/pipelines
 COPY tools/slim.py ./tools/slim.py
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
- && pip --python /app/bin/python install --no-deps --no-index /wheels/*.whl \
+ && pip --python /app/bin/python install --no-compile --no-deps --no-index /wheels/*.whl \
  && python tools/slim.py /app
 
 FROM python:${PYTHON}

@@ -17,8 +17,13 @@ from pathlib import Path
 USELESS = ("*.pyi", "*.pyx", "*.pxd", "*.c", "*.h", "examples-1.json", "examples-1.json.gz")
 #: Folders of these packages' own tests.
 TESTS = ("tests", "test")
-#: Not compiled, for nothing that tripswitch does imports them; where something does, they are compiled in memory.
-RARE = re.compile(r"/(pygments/(lexers|styles|formatters)|pydantic/v1|botocore/docs|rich/_?emoji\w*)(/|\.py)")
+#: Not compiled, for the daemon never imports them; a command that does compiles them in memory.
+RARE = re.compile(
+    r"/site-packages/(pygments/(lexers|styles|formatters)/(?!__init__|_mapping)|pydantic/v1/|rich/_unicode_data/unicode"
+    r"|monitor/demo/(?!__init__)|anyio/(_backends/_trio|pytest_plugin)|jinja2/(ext|nativetypes|sandbox|meta)\b"
+    r"|pydantic/(mypy|_hypothesis|experimental)|prometheus_client/(bridge|twisted|django|aiohttp)|pygments/cmdline"
+    r"|aiohttp/(test_utils|pytest_plugin|_websocket/reader_py)|multidict/_multidict_py|rich/_win|urllib3/contrib/(?!__init__))"
+)
 
 
 def slim(environment: Path) -> tuple[int, int]:
@@ -28,9 +33,8 @@ def slim(environment: Path) -> tuple[int, int]:
     for pattern in USELESS:
         for file in packages.rglob(pattern):
             file.unlink()
-    for folder in [one for one in packages.rglob("*") if one.is_dir() and one.name in TESTS]:
-        if folder.parent.name != "site-packages" and folder.exists() and not is_data(folder):
-            shutil.rmtree(folder)
+    for folder in [one for one in packages.rglob("*") if one.is_dir() and is_useless(one)]:
+        shutil.rmtree(folder, ignore_errors=True)  # it may have gone with the one above it
     # By hash and unchecked: the image is read-only, and modification times need not survive copying.
     done = compileall.compile_dir(
         packages, quiet=1, rx=RARE, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
@@ -40,9 +44,10 @@ def slim(environment: Path) -> tuple[int, int]:
     return before, size(environment)
 
 
-def is_data(folder: Path) -> bool:
-    """True for a folder of that name that is no package of tests."""
-    return not (folder / "__init__.py").exists()
+def is_useless(folder: Path) -> bool:
+    """True for a package of tests inside another package, and for what was compiled before."""
+    tests = folder.name in TESTS and (folder / "__init__.py").exists() and folder.parent.name != "site-packages"
+    return tests or folder.name == "__pycache__"
 
 
 def size(folder: Path) -> int:
