@@ -26,6 +26,8 @@ PROMETHEUS = ROOT / "config" / "prometheus"
 RULES = PROMETHEUS / "rules.yaml"
 ALERTMANAGER = ROOT / "config" / "alertmanager" / "alertmanager.yaml"
 TOKEN = "observed-token"
+#: Seconds a process may take to start; a busy machine takes most of a minute for all of them.
+START = 90
 
 
 def binary(name: str) -> str:
@@ -81,7 +83,7 @@ class Served:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=env)
         try:
-            found = until(lambda: self._address(says), 40, f"{command[0]} listens")
+            found = until(lambda: self._address(says), START, f"{command[0]} listens")
         except AssertionError:
             self.stop()
             raise AssertionError(self.log.read_text()[-3000:]) from None
@@ -134,7 +136,7 @@ class Prometheus(Served):
             "--web.listen-address=127.0.0.1:0", "--log.format=json",
         ]  # fmt: skip
         super().__init__(command, folder, r'"address":"127\.0\.0\.1:(\d+)".*?"msg":"Listening on"')
-        until(self._ready, 30, "Prometheus is ready")
+        until(self._ready, START, "Prometheus is ready")
 
     def _ready(self) -> bool:
         try:

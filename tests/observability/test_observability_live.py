@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from observed import ROOT, Prometheus, Served, binary, get, post, quick_rules, start_daemon, until
+from observed import ROOT, START, Prometheus, Served, binary, get, post, quick_rules, start_daemon, until
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -96,7 +96,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     files.mkdir()
     (files / "etl.yaml").write_text((ROOT / "config" / "pipelines" / "etl.yaml").read_text())
     (files / "drill.yaml").write_text(DRILL)
-    with child.start() as emulator:
+    with child.start(seconds=START) as emulator:
         asyncio.run(_build(emulator.url))
         aws = emulator.environment() | {"ACCOUNT_ID": ACCOUNT, "INTERVAL": "2s", "COST_INTERVAL": "10s"}
         daemon = start_daemon(files, folder / "daemon", aws)
@@ -104,7 +104,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             prometheus = Prometheus(folder / "prometheus", daemon.url, quick_rules(), None)
             try:
                 ready = "tripswitch_ready == 1 and on () count_over_time(tripswitch_ready[1m]) > 6"
-                until(lambda: prometheus.query(ready), 60, "the daemon is ready and scraped for a while")
+                until(lambda: prometheus.query(ready), START, "the daemon is ready and scraped for a while")
                 yield Scene(emulator, daemon, prometheus, files / "drill.yaml")
             finally:
                 prometheus.stop()

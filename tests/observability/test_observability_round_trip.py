@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from observed import Alertmanager, Prometheus, Receiver, Served, binary, post, quick_rules, start_daemon, until
+from observed import START, Alertmanager, Prometheus, Receiver, Served, binary, post, quick_rules, start_daemon, until
 
 from monitor.demo.emulator import child
 from monitor.demo.emulator.child import Child
@@ -44,7 +44,7 @@ def emulator() -> Iterator[Child]:
     """An emulated AWS."""
     for name in ("prometheus", "prometheus-alertmanager"):
         binary(name)
-    with child.start() as running:
+    with child.start(seconds=START) as running:
         yield running
 
 
