@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.report import show
 
-NAMES = ("checks", "aws", "memory", "scrape", "breach", "drain", "start")
+NAMES = ("checks", "aws", "memory", "scrape", "breach", "drain", "start", "backtest")
 
 
 def conditions() -> dict[str, Any]:

@@ -20,7 +20,7 @@ from monitor.backtest.past import Memory, PastReads
 from monitor.backtest.stage import VirtualClock
 from monitor.backtest.tape import Fidelity, Source, Span, Tape
 from monitor.core.durations import format_duration
-from monitor.core.model import Observation, Reason
+from monitor.core.model import Missing, Observation, Reason
 from monitor.core.spec import AwsSpec, CheckSpec
 from monitor.engine.runner import Failure, Probing, attempt, settled
 from monitor.plugin import Check, Past, ProbeError, Reads, Registry
@@ -62,7 +62,7 @@ class Sight:
     """How the past is looked at. `lag`: how late CloudWatch publishes; direct reads (the hooks) have none."""
 
     span: Span
-    lag: timedelta = timedelta(minutes=2)
+    lag: timedelta = timedelta(minutes=1)
 
 
 async def survey(
@@ -197,10 +197,23 @@ def _recall(tape: Tape, job: Job, library: Library) -> None:
                 column.ats.append(series.ends[newest])
     for signal in tape.spec.units:
         if signal in notes:
-            fidelity = Fidelity.APPROXIMATE if notes[signal] else Fidelity.SAME
-            tape.sources[signal] = Source(fidelity, notes[signal])
+            source = Source(Fidelity.APPROXIMATE if notes[signal] else Fidelity.SAME, notes[signal])
+            tape.sources[signal] = _heard(tape, signal, source, seen=True)
         else:
             tape.sources[signal] = Source(Fidelity.NONE, "no metric tells what it was")
+
+
+def _heard(tape: Tape, signal: str, source: Source, *, seen: bool) -> Source:
+    """What a signal without a single value amounts to: zero where that is what silence means, else nothing."""
+    columns = [column for place, column in tape.columns.items() if place[1] == signal]
+    if not columns or any(value == value for column in columns for value in column.values):  # noqa: PLR0124 (NaN)
+        return source
+    bounds = tape.spec.signals.get(signal)
+    if bounds is not None and bounds.missing is Missing.ZERO and seen:
+        return Source(
+            Fidelity.APPROXIMATE, "no datapoint in time: read as zero throughout (is --lag longer than the window?)"
+        )
+    return Source(Fidelity.NONE, "no datapoint in time (does the metric exist? is --lag longer than the window?)")
 
 
 # --- kinds whose probes read metrics ---------------------------------------------------------------------------------
@@ -212,6 +225,7 @@ async def _probe(tape: Tape, job: Job, library: Library, progress: Callable[[flo
     clock = VirtualClock(tape.start)
     job.reads.keep_time(clock)
     seen_signals: set[str] = set()
+    exists: set[str] = set()
     reasons: dict[str, str] = {}
     for index in range(tape.count):
         now = tape.at(index)
@@ -225,6 +239,7 @@ async def _probe(tape: Tape, job: Job, library: Library, progress: Callable[[flo
                 known[place] = None
             if seen.reason is None:
                 seen_signals.add(seen.signal)
+                exists |= {seen.signal} if seen.exists else set()
             else:
                 reasons.setdefault(seen.signal, seen.detail)
         if index % _BREATH == 0:
@@ -232,7 +247,7 @@ async def _probe(tape: Tape, job: Job, library: Library, progress: Callable[[flo
             await asyncio.sleep(0)
     for signal in tape.spec.units:
         if signal in seen_signals:
-            tape.sources[signal] = Source(Fidelity.SAME)
+            tape.sources[signal] = _heard(tape, signal, Source(Fidelity.SAME), seen=signal in exists)
         else:
             tape.sources[signal] = Source(Fidelity.NONE, reasons.get(signal, "never observed in this span"))
 

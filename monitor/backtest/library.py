@@ -30,8 +30,8 @@ from monitor.plugin import MetricQuery, ProbeError, Reads
 _KEPT = ((2 * 3600, 1), (15 * 86_400 - 3600, 60), (63 * 86_400 - 3600, 300), (455 * 86_400 - 3600, 3600))
 #: Points that arrived late: what is cached is read again this far back.
 _LATE = 3 * 3600
-#: Series asked for in one go, for the progress shown; the reader makes calls of them.
-_AT_ONCE = 100
+#: Series asked for in one go are at most what a call of the reader may hold, and so many points in memory.
+_SERIES_AT_ONCE, _POINTS_AT_ONCE = 500, 400_000
 _ADDED = frozenset({"Sum", "SampleCount"})
 
 #: (place: account and region, the series).
@@ -101,6 +101,10 @@ def parts_of(period: int, start: float, now: float) -> list[Part]:
     return parts
 
 
+def _points(part: Part) -> int:
+    return int((part.end - part.start) / part.period) + 1
+
+
 class Library:
     """All series of one backtest, on disk too if `folder` is given."""
 
@@ -128,8 +132,10 @@ class Library:
         """Have these at hand. A series that can't be read keeps its error; `progress` hears (done, of)."""
         names = {wish.name: wish for wish in wishes if wish.name not in self._series}
         todo = list(names.values())
-        for begin in range(0, len(todo), _AT_ONCE):
-            some = todo[begin : begin + _AT_ONCE]
+        longest = max((sum(_points(part) for part in self._missing(wish)) for wish in todo), default=1)
+        at_once = max(1, min(_SERIES_AT_ONCE, _POINTS_AT_ONCE // max(1, longest)))
+        for begin in range(0, len(todo), at_once):
+            some = todo[begin : begin + at_once]
             progress(begin, len(todo))
             async with asyncio.TaskGroup() as group:
                 for wish in some:

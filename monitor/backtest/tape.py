@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from monitor.core.model import Observation
+from monitor.core.model import Missing, Observation
 from monitor.core.spec import CheckSpec
 
 Place = tuple[str, str]  # (target, signal)
@@ -125,9 +125,19 @@ class Tape:
         return found
 
     def finish(self) -> None:
-        """All columns as long as the tape; a judged signal without any source is named as such."""
-        for column in self.columns.values():
+        """All columns as long as the tape; how much of each judged signal was not known is noted."""
+        lost: dict[str, int] = {}
+        runs: dict[str, int] = {}
+        for (_, signal), column in self.columns.items():
             column.skip_to(self.count)
+            bounds = self.spec.signals.get(signal)
+            if not self.spec.judges(signal) or bounds is None or bounds.missing is not Missing.UNKNOWN:
+                continue
+            lost[signal] = lost.get(signal, 0) + sum(map(math.isnan, column.values))
+            runs[signal] = runs.get(signal, 0) + self.count
+        for signal, count in lost.items():
+            if 0.01 * runs[signal] < count < runs[signal]:
+                self.notes.append(f"{signal} was unknown in {100 * count / runs[signal]:.0f} % of its readings")
 
     def judged_with(self, spec: CheckSpec) -> Tape:
         """The same runs under other thresholds (the interval stays the tape's)."""

@@ -102,7 +102,7 @@ def backtest(
     report: Report = None,
     output: options.Output = "table",
     cache: Cache = None,
-    lag: Lag = "2m",
+    lag: Lag = "1m",
     person: Person = "15m",
     yes: options.Yes = False,
     endpoint: Endpoint = None,
