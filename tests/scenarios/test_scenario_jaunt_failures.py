@@ -22,7 +22,7 @@ async def failing(stage):
     """A scene with the machine, for these breakers."""
 
     async def make(*breakers):
-        scene = await stage("jaunt-data-scout", breakers=breakers, step=20)
+        scene = await stage("jaunt-data-scout", breakers=breakers, step=20, INTERVAL="2m")
         world = Jaunt(scene)
         await world.machine()
         await world.logs()

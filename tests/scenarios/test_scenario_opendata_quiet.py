@@ -29,7 +29,7 @@ async def outside():
 def everything(name: str) -> dict:
     """All of the file."""
     whole = shipped(name, {"ACCOUNT_ID": ACCOUNT}).pipelines[0]
-    return {"breakers": list(whole.breakers), "checks": list(whole.checks), "at": AT}
+    return {"breakers": list(whole.breakers), "checks": list(whole.checks), "at": AT, "INTERVAL": "5m"}
 
 
 async def test_b12_a_quiet_hour_of_the_pulse_changes_nothing(stage, outside):

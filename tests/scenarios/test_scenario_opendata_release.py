@@ -13,7 +13,7 @@ async def errors(scene, a_minute: float, **more) -> None:
 
 async def test_b7_errors_after_a_release_point_live_back_to_what_was_live_before(stage):
     """Canary weights go, LIVE gets all traffic on the version before; the runbook's second newest is the bad one."""
-    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)
+    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, INTERVAL="2m", **HERE)
     world, functions = await pulse(scene), await scene.aws("lambda")
     await world.function(ETL, alias="LIVE")
     await errors(scene, 0, since="10m")
@@ -43,7 +43,7 @@ async def test_b7_errors_after_a_release_point_live_back_to_what_was_live_before
 
 async def test_b7_a_version_that_never_served_is_passed_over(stage):
     """1 served for ten minutes, 2 was published only, 3 is live and fails: back to 1, and nobody has to guess."""
-    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)
+    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, INTERVAL="2m", **HERE)
     world = await pulse(scene)
     await world.function(ETL, alias="LIVE")
     await errors(scene, 0, since="10m")
@@ -59,7 +59,7 @@ async def test_b7_a_version_that_never_served_is_passed_over(stage):
 
 async def test_b7_a_guess_is_told(stage):
     """Nothing older was seen live: the newest published one before, and a notice that says so."""
-    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)
+    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, INTERVAL="2m", **HERE)
     world = await pulse(scene)
     await world.function(ETL, alias="LIVE")
     await world.release(ETL, LOG_LEVEL="DEBUG")
@@ -73,7 +73,7 @@ async def test_b7_a_guess_is_told(stage):
 
 async def test_b11_errors_without_a_release_roll_nothing_back(stage):
     """More than five errors in five minutes are an incident; an alias that nobody moved is left alone."""
-    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, **HERE)
+    scene = await stage("opendata-pulse", breakers=["etl-release"], step=20, INTERVAL="2m", **HERE)
     world = await pulse(scene)
     await world.function(ETL, alias="LIVE")
     await errors(scene, 0, since="10m")
@@ -97,7 +97,9 @@ async def api_errors(scene, client: float, server: float, requests: float, **mor
 
 async def test_b10_api_errors_are_judged_by_count_and_by_rate(stage):
     """Ten refusals in a thousand requests are a warning by count, none by rate; 8 % after a release roll it back."""
-    scene = await stage("opendata-pulse", breakers=["api-release"], checks=["api-client-errors"], step=20, **HERE)
+    scene = await stage(
+        "opendata-pulse", breakers=["api-release"], checks=["api-client-errors"], step=20, INTERVAL="2m", **HERE
+    )
     world = await pulse(scene)
     await world.function(API, alias="LIVE")
     await api_errors(scene, 2, 0, 1000, since="15m")
