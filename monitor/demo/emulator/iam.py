@@ -18,7 +18,6 @@ from urllib.parse import parse_qsl, unquote
 
 import botocore.session
 from moto.awslambda.models import lambda_backends
-from moto.resourcegroupstaggingapi.models import resourcegroupstaggingapi_backends
 
 from monitor.core.iam import UNKNOWN, Demand, Where, actions_of, allows, arn_of, resources_of
 from monitor.demo.emulator.calls import Call, Reply, refuse
@@ -35,12 +34,15 @@ class Guard:
     agent: str = ""
     #: Whether an identity may ask what it may do.
     simulates: bool = True
+    #: Whether a statement asks for a resource's tags: looking them up takes a while.
+    by_tag: bool = False
     allowed: set[tuple[str, str]] = field(default_factory=set)
     denied: list[dict[str, str]] = field(default_factory=list)
 
     def enforce(self, statements: Sequence[Mapping[str, Any]] | None, agent: str, *, simulates: bool = True) -> None:
         """A new policy (None: no enforcement), nothing decided yet."""
         self.statements, self.agent, self.simulates = statements, agent, simulates
+        self.by_tag = "aws:resourcetag/" in str(statements).lower()
         self.allowed.clear()
         self.denied.clear()
 
@@ -48,7 +50,7 @@ class Guard:
         """AWS's answer to what the policy does not allow; None where it does."""
         if self.statements is None or self.agent not in agent or call.name == "iam:SimulatePrincipalPolicy":
             return None
-        for demand in demands(call):
+        for demand in demands(call, by_tag=self.by_tag):
             if allows(self.statements, demand):
                 self.allowed.add((demand.action, demand.resource))
                 continue
@@ -68,14 +70,15 @@ def _code(call: Call) -> str:
     return "AccessDenied" if call.protocol in ("query", "rest-xml", "ec2") else "AccessDeniedException"
 
 
-def demands(call: Call) -> Iterator[Demand]:
+def demands(call: Call, *, by_tag: bool) -> Iterator[Demand]:
     """Everything that a request has to be allowed: its own action, and what AWS checks besides."""
     place = Where("aws", call.region, call.account)
     asked = parameters(call)
     keys = {"aws:requestedregion": call.region}
     for action in actions_of(call.service, call.operation):
         for resource in resources_of(call.service, call.operation, asked, place, action):
-            yield Demand(action, resource, {**keys, **_tags(resource, place), **_mapping(call, resource)})
+            tags = _tags(resource, place) if by_tag else {}
+            yield Demand(action, resource, {**keys, **tags, **_mapping(call, resource)})
     yield from _besides(call, asked, place, keys)
 
 
@@ -145,6 +148,10 @@ def _tags(resource: str, place: Where) -> dict[str, str]:
     """`aws:ResourceTag/KEY` of the resource, as the tagging API knows it."""
     if resource in ("*", UNKNOWN):
         return {}
+    from moto.resourcegroupstaggingapi.models import (  # noqa: PLC0415 - brings every service with it; rarely needed
+        resourcegroupstaggingapi_backends,
+    )
+
     kinds = {"sqs": "sqs", "lambda": "lambda", "states": "states:stateMachine", "dynamodb": "dynamodb"}
     kind = kinds.get(resource.split(":")[2])
     if kind is None:
