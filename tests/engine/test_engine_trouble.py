@@ -207,10 +207,12 @@ async def test_drift_is_told_once_and_left_alone(rig: Rig) -> None:
     await rig.run(200)
     assert len(rig.told("action.drifted")) == 1
     assert rig.breaker().state == "open"
+    assert rig.breaker().drifted == 1
     assert rig.world.properties["gate"] == 77
     rig.load(1)
     assert (await rig.ask(rig.surface.reset("etl/loop", "ann"))).ok
     await rig.until(rig.is_in("closed"), 20)
+    assert rig.breaker().drifted == 0  # that trip is over
     assert rig.world.properties["gate"] == 77
     assert await rig.store.scan("claim") == []
 
