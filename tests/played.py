@@ -16,8 +16,6 @@ from pathlib import Path
 
 from proven import ROOT
 
-from monitor.app import read_config, registry
-
 #: The pipeline's scene files begin so.
 SCENES = {
     "jaunt-data-scout": "test_scenario_jaunt",
@@ -82,6 +80,8 @@ class Played:
 
 def parts_of(pipeline: str) -> list[str]:
     """What a shipped file has to be played for."""
+    from monitor.app import read_config, registry
+
     path = ROOT / "config" / "pipelines" / f"{pipeline}.yaml"
     spec = read_config([path], {"ACCOUNT_ID": "123456789012"}, registry()).pipelines[0]
     judging = [name for name, check in spec.checks.items() if any(check.judges(signal) for signal in check.units)]
