@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,8 +91,6 @@ def test_the_schema_of_pipelines_is_in_the_values() -> None:
 
 def test_generating_twice_changes_nothing(tmp_path: Path) -> None:
     """Also from a copy elsewhere."""
-    import shutil
-
     for part in ("config", "helm"):
         shutil.copytree(ROOT / part, tmp_path / part)
     stale = tmp_path / "helm" / "tripswitch" / "files" / "grafana" / "gone.json"
@@ -149,7 +148,18 @@ def test_an_upgrade_changes_nothing_that_cannot_change(previous: Path, chart: he
 
 
 @pytest.mark.parametrize("previous", PREVIOUS, ids=lambda file: file.stem)
-def test_all_values_of_the_previous_chart_are_still_taken(previous: Path, chart: helm_python.Chart) -> None:
-    """`helm upgrade --reuse-values` brings every old default along."""
+def test_all_values_of_the_previous_chart_are_still_taken(previous: Path, quick: helm_python.Chart) -> None:
+    """Also every old default written out, as `helm get values --all` prints them."""
     then = yaml.safe_load(previous.read_text("utf-8"))
-    assert chart.render(over(then["values"], BASE), name="t")
+    assert quick.render(over(then["values"], BASE), name="t")
+
+
+@pytest.mark.parametrize("previous", PREVIOUS, ids=lambda file: file.stem)
+def test_reusing_old_defaults_alone_is_refused_with_what_to_do(previous: Path, light: Path, tmp_path: Path) -> None:
+    """`--reuse-values` puts the old chart's defaults in the place of ours; a nil pointer would say nothing."""
+    folder = tmp_path / "tripswitch"
+    shutil.copytree(light, folder)
+    then = yaml.safe_load(previous.read_text("utf-8"))
+    (folder / "values.yaml").write_text(yaml.safe_dump(then["values"]))
+    with helm_python.Chart.load(folder) as reused, pytest.raises(helm_python.HelmRenderError, match="reset-then-reuse"):
+        reused.render(BASE, name="t")

@@ -1,3 +1,12 @@
+{{/* `helm upgrade --reuse-values` brings an older chart's defaults instead of this one's. First in every template. */}}
+{{- define "tripswitch.known" -}}
+{{- range $name := list "commonLabels" "store" "probes" "podSecurityContext" "securityContext" "networkPolicy" "serviceMonitor" "podMonitor" "prometheusRule" "dashboards" "tests" -}}
+{{- if not (hasKey $.Values $name) -}}
+{{- fail (printf "the value %s is missing, which has a default: `--reuse-values` took the defaults of an older chart. Use `--reset-then-reuse-values` (Helm 3.14), or pass your values file again" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Combinations that the schema can't refuse with a sentence that helps. Each says what to do. */}}
 {{- define "tripswitch.refusals" -}}
 {{- $values := .Values -}}
