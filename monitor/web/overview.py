@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from monitor.core.model import Level, Mode, Row, State
 from monitor.core.view import BreakerView, CheckView, IncidentView, SilenceView, StatusView, Surface
 from monitor.web.attention import Holding, PipelinePanel, Todo, holdings, pipeline_panels, todos
 from monitor.web.chart import Chart, draw
 from monitor.web.words import plural, words
+
+#: Rows made between two turns of the event loop: two milliseconds.
+_TURN = 500
 
 # The page stays small whatever the daemon watches; the API has the rest.
 MAX_ROWS = 24  # of one check
@@ -157,11 +162,17 @@ class Snapshot:
     silences: tuple[SilenceView, ...]
 
 
-def snapshot(surface: Surface) -> Snapshot:
-    """Cheap: copies references only. Belongs in the event loop, where the engine can't change things meanwhile."""
+async def snapshot(surface: Surface) -> Snapshot:
+    """Copies references. Belongs in the event loop, where the engine can't change things meanwhile; the rows, which are
+    made when they are asked for, come a piece at a time (each is whole, whatever is recorded in between)."""
+    rows: list[Row] = []
+    coming = iter(surface.rows())
+    while piece := list(islice(coming, _TURN)):
+        rows += piece
+        await asyncio.sleep(0)
     return Snapshot(
         status=surface.status(),
-        rows=tuple(surface.rows()),
+        rows=tuple(rows),
         checks=tuple(surface.checks()),
         breakers=tuple(surface.breakers()),
         incidents=tuple(surface.incidents()),

@@ -135,7 +135,7 @@ async def _page(request: web.Request, template: str, scope: Scope) -> web.Respon
     packed = accepts_gzip(request.headers.get("Accept-Encoding", ""))
     ask = Ask(template, scope, bool(request.app[SETTINGS].secret), packed)
     async with request.app[PRESS]:
-        seen = snapshot(request.app[SURFACE])
+        seen = await snapshot(request.app[SURFACE])
         html = await asyncio.to_thread(request.app[SITE].render, ask, seen)
     if html is None:
         what = f"incident {scope.incident}" if scope.incident else f"pipeline {scope.pipeline}"
