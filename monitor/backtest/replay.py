@@ -14,16 +14,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from monitor.backtest.hearing import course_of, need_of
 from monitor.backtest.reel import AWAKE, JUDGE, Reel, reel_of
 from monitor.backtest.result import Cause, Course, Outcome, Tripped
 from monitor.backtest.stage import Stage, VirtualClock
-from monitor.backtest.tape import Fidelity, Place, Span, Tapes
+from monitor.backtest.tape import Place, Span, Tapes
 from monitor.core.breaker import Breaker, StepPhase
 from monitor.core.change import IN_FORCE
 from monitor.core.condition import checks_of, terms_of
-from monitor.core.durations import parse_duration
 from monitor.core.model import Level, Observation, State
-from monitor.core.spec import BreakerSpec, Pipeline, StepSpec
+from monitor.core.spec import BreakerSpec, Pipeline
 from monitor.engine.control import Control
 from monitor.engine.judging import Judge
 from monitor.engine.runner import Run
@@ -105,9 +105,9 @@ class _Replay:
         self._judge = Judge(stage.services)
         self._heap: list[_Due] = []
         self._order = 0
-        need = {name: _need(pipeline) for name, pipeline in stage.pipelines.items()}
+        need = {name: need_of(pipeline) for name, pipeline in stage.pipelines.items()}
         self._reels = {key: reel_of(tape, need[tape.spec.pipeline]) for key, tape in tapes.items()}
-        courses = {spec.key: _course(spec, stage, tapes, span) for spec in _breakers(stage)}
+        courses = {spec.key: course_of(spec, stage, tapes, span) for spec in _breakers(stage)}
         self._watched = {key: _Watched(worker, courses[key]) for key, worker in stage.workers.items()}
         self._outcome = Outcome(span, list(courses.values()), {key: dict(t.sources) for key, t in tapes.items()})
         self._total = max(1, sum(tape.count for tape in tapes.values()))
@@ -363,49 +363,3 @@ def _spec(record: Breaker) -> BreakerSpec:
 
 def _breakers(stage: Stage) -> Iterator[BreakerSpec]:
     return (spec for pipeline in stage.pipelines.values() for spec in pipeline.breakers.values())
-
-
-def _course(spec: BreakerSpec, stage: Stage, tapes: Tapes, span: Span) -> Course:
-    actions = stage.services.registry.actions
-    cuts = any(
-        (action := actions.get(step.verb)) is not None and (action.cuts_source or action.cuts_of is not None)
-        for step in spec.on_trip
-    )
-    recovery = "by itself" if spec.recover.mode == "auto" else "by a person"
-    return Course(
-        spec.key,
-        stage.modes[spec.key].value,
-        recovery,
-        span,
-        deaf=tuple(_deaf(spec, tapes)),
-        terms=len(terms_of(spec.condition)),
-        cuts_sources=cuts,
-    )
-
-
-def _deaf(spec: BreakerSpec, tapes: Tapes) -> Iterator[str]:
-    for term in terms_of(spec.condition):
-        name = f"{term.check}.{term.signal}" if term.signal else term.check
-        tape = tapes.get(f"{spec.pipeline}/{term.check}")
-        if tape is None:
-            yield f"{name}: no history"
-            continue
-        signals = [term.signal] if term.signal else [s for s in tape.spec.units if tape.spec.judges(s)]
-        found = [tape.sources.get(signal) for signal in signals]
-        if all(one is None or one.fidelity is Fidelity.NONE for one in found):
-            yield f"{name}: {next((one.note for one in found if one is not None and one.note), 'no history')}"
-
-
-def _need(pipeline: Pipeline) -> float:
-    """The longest time that a verify or a term of this pipeline asks a level to have lasted."""
-    longest = timedelta(0)
-    for spec in pipeline.breakers.values():
-        longest = max([longest, *(term.hold for term in terms_of(spec.condition))])
-        for step in (*spec.on_trip, *(spec.recover.steps or ())):
-            longest = max(longest, _asked(step))
-    return longest.total_seconds()
-
-
-def _asked(step: StepSpec) -> timedelta:
-    inner = step.params.get("verify") if step.verb == "ramp" else step.params if step.verb == "verify" else None
-    return parse_duration(inner.get("for", 0)) if isinstance(inner, Mapping) else timedelta(0)

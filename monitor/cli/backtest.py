@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from monitor.cli import options
-from monitor.cli.talk import EXIT_USAGE, answer, count, die, prompt, say, show, show_json, show_table
+from monitor.cli.backtest_show import Found, tell, write
+from monitor.cli.talk import EXIT_USAGE, answer, count, die, prompt, say
 
 if TYPE_CHECKING:
     from monitor.backtest.gather import Survey
     from monitor.backtest.replay import Manner
-    from monitor.backtest.result import Outcome
     from monitor.backtest.samples import Sample
-    from monitor.backtest.score import Label, Score
+    from monitor.backtest.score import Label
     from monitor.backtest.sweep import Swept
     from monitor.backtest.tape import Span, Tape
     from monitor.core.spec import Pipeline
@@ -117,7 +117,8 @@ def backtest(
     are read coarser. What is read and its price are told first; above $1 it wants --yes. Signals that the daemon reads
     directly are approximated by metrics or, where no metric tells what they were, unknown: the result says which.
 
-    Exit code: 0, or 1 if trips were false (--expect none, or --labels) or incidents were missed.
+    Exit code: 0, or 1 if trips were false (--expect none, or --labels) or incidents were missed. 2: wrong usage,
+    3: an invalid configuration.
 
     \b
     tripswitch backtest etl.yaml
@@ -138,23 +139,11 @@ def backtest(
     windows = _labels(labels)
     configure_logging("auto", "error", Redactor(), sys.stderr)
     found = asyncio.run(_work(asked, pipelines, known, manner, sweep, windows if labels or expect else None))
-    _tell(found, output)
+    tell(found, output)
     if report is not None:
-        _write(found, report)
+        write(found, report)
     if found.scores is not None and any(s.false or s.missed for s in found.scores.values()):
         raise typer.Exit(1)
-
-
-@dataclass(slots=True)
-class Found:
-    """Everything a report needs."""
-
-    outcome: Outcome
-    tapes: Mapping[str, Tape]
-    pipelines: Sequence[Pipeline]
-    labels: Sequence[Label] | None
-    scores: Mapping[str, Score] | None
-    swept: Swept | None = None
 
 
 async def _work(
@@ -354,67 +343,3 @@ def _progress() -> Iterator[Callable[[str, float], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=1.0)
         yield lambda what, done: bar.update(task, completed=done, description=what)
-
-
-def _tell(found: Found, output: str) -> None:
-    from monitor.backtest import words
-
-    outcome = found.outcome
-    if output == "json":
-        show_json(words.document(outcome, found.scores, found.swept))
-        return
-    columns, rows = words.summary_rows(outcome, found.scores)
-    show_table(columns, rows)
-    _draw(found)
-    trips = words.trip_rows(outcome)
-    if trips:
-        show_table(("BREAKER", "FROM", "TO", "OPEN", "CUT", "ENDED", "WHY"), trips)
-    plans = words.plan_lines(outcome.courses)
-    if plans:
-        show("\n".join(["the playbooks would have done:", *(f"  {line}" for line in plans)]) + "\n")
-    if found.swept is not None:
-        swept = found.swept
-        show_table(words.sweep_columns(swept), words.sweep_rows(swept), f"{swept.check}.{swept.signal} (* configured)")
-    doubtful = words.source_rows(outcome)
-    if doubtful:
-        show_table(("SIGNAL", "HISTORY", "WHY"), doubtful)
-    for note in outcome.notes:
-        say(f"note: {note}")
-    span = outcome.span
-    say(f"{count(outcome.runs, 'run')} from {words.moment(span.start)} to {words.moment(span.end)} UTC replayed")
-
-
-def _draw(found: Found) -> None:
-    """Each breaker's signal, as wide as the terminal; colours only on one, and never with NO_COLOR."""
-    from rich.console import Console
-
-    from monitor.backtest.chart import MARGIN, chart
-    from monitor.backtest.picture import pictures
-
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
-    width = min(console.width if console.is_terminal else 100, 160)
-    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
-    slices = max(20, width - MARGIN)
-    for picture in pictures(found.outcome, found.pipelines, found.tapes, found.labels, slices):
-        for line in chart(picture, unicode=encoding.startswith("utf")):
-            console.print(line)
-        console.print()
-
-
-def _write(found: Found, path: Path) -> None:
-    from monitor import __version__
-    from monitor.backtest.page import SLICES, Content, html
-    from monitor.backtest.picture import pictures
-    from monitor.backtest.png import NoBrowser, draw
-
-    shown = pictures(found.outcome, found.pipelines, found.tapes, found.labels, SLICES)
-    page = html(Content(found.outcome, shown, found.scores, found.swept, __version__))
-    try:
-        if path.suffix == ".png":
-            trips = sum(len(course.trips) for course in found.outcome.courses)
-            draw(page, path, 500 + 320 * (len(shown) + (found.swept is not None)) + 60 * trips)
-        else:
-            path.write_text(page, encoding="utf-8")
-    except (NoBrowser, OSError) as error:
-        die(str(error))
-    say(f"{path} written")
