@@ -62,8 +62,9 @@ _PRUNE = """DELETE FROM document WHERE (kind, key) IN
 class SqliteStore:
     """`ports.Store` in a SQLite file, held by this process alone while open (`<path>.lock`)."""
 
-    def __init__(self, path: str, clock: Clock, *, patience: timedelta = _PATIENCE) -> None:
+    def __init__(self, path: str, clock: Clock, *, patience: timedelta = _PATIENCE, exclusive: bool = False) -> None:
         self.path = path
+        self._exclusive = exclusive
         self._patience = patience
         self._clock = clock
         self._turn = asyncio.Lock()
@@ -80,7 +81,7 @@ class SqliteStore:
             self._process.take()
             try:
                 _create_file(self.path)
-                self._connection = await _connect(self.path, self._patience)
+                self._connection = await _connect(self.path, self._patience, self._exclusive)
             except sqlite3.Error as error:
                 raise StoreUnavailable(explain(self.path, error)) from error
             except OSError as error:
@@ -248,16 +249,23 @@ def _create_file(path: str) -> None:
         os.close(folder)
 
 
-async def _connect(path: str, patience: timedelta) -> aiosqlite.Connection:
+async def _connect(path: str, patience: timedelta, exclusive: bool) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
     try:
         await connection.execute_fetchall(f"PRAGMA busy_timeout = {patience // timedelta(milliseconds=1)}")
+        if exclusive:
+            # Before the first read: the log's index then lives in this process instead of in a shared mapping, which
+            # network file systems don't have (https://www.sqlite.org/wal.html, "Use of WAL Without Shared-Memory").
+            await connection.execute_fetchall("PRAGMA locking_mode = EXCLUSIVE")
         version = await schema.recognise(connection, path)
         # Only effective before anything else is written to a new file, the change to WAL included.
         await connection.execute_fetchall("PRAGMA auto_vacuum = INCREMENTAL")
         rows = list(await connection.execute_fetchall("PRAGMA journal_mode = WAL"))
         if rows[0][0] != "wal":
-            raise StoreUnavailable(f"{path}: this file system can't hold a write-ahead log; use a local disk")
+            raise StoreUnavailable(
+                f"{path}: this file system can't hold a write-ahead log; use a local disk, or on a network file system"
+                " end the store's URL with ?locking=exclusive"
+            )
         await connection.execute_fetchall("PRAGMA synchronous = FULL")
         await connection.execute_fetchall(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         rows = list(await connection.execute_fetchall("PRAGMA integrity_check(1)"))

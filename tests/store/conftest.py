@@ -40,10 +40,15 @@ def sqlite_path(tmp_path: Path) -> Path:
     return tmp_path / "state.db"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "exclusive"])
 async def store(request: pytest.FixtureRequest, sqlite_path: Path, clock: HandClock) -> AsyncIterator[Store]:
     """Every store there is, open; each conformance test runs on each."""
-    url = {"memory": "memory:", "sqlite": f"sqlite:///{sqlite_path}"}[request.param]
+    urls = {
+        "memory": "memory:",
+        "sqlite": f"sqlite:///{sqlite_path}",
+        "exclusive": f"sqlite:///{sqlite_path}?locking=exclusive",
+    }
+    url = urls[request.param]
     made = open_store(url, clock)
     await made.open()
     yield made

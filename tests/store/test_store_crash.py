@@ -16,7 +16,7 @@ import pytest
 
 import monitor
 from monitor.core.ports import Put, StoreUnavailable
-from monitor.store import SqliteStore
+from monitor.store import SqliteStore, open_store
 
 pytestmark = pytest.mark.process
 
@@ -25,7 +25,7 @@ WRITER = """
 import asyncio, sys
 from datetime import UTC, datetime, timedelta
 from monitor.core.ports import Put
-from monitor.store import SqliteStore
+from monitor.store import open_store
 
 class Wall:
     def now(self): return datetime.now(UTC)
@@ -33,7 +33,7 @@ class Wall:
     async def sleep(self, seconds): await asyncio.sleep(seconds)
 
 async def main():
-    store = SqliteStore(sys.argv[1], Wall())
+    store = open_store(sys.argv[1], Wall())
     await store.open()
     lease = await store.acquire("etl", "writer", timedelta(days=1), Wall().now())
     number = 0
@@ -48,11 +48,12 @@ asyncio.run(main())
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[subprocess.Popen[str]]:
+def writing(path: Path, options: str = "") -> Iterator[subprocess.Popen[str]]:
     """The writer as a process of its own; killed at the end if it still lives."""
+    url = f"sqlite:///{path}{options}"
     root = Path(monitor.__file__).parent.parent
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", WRITER, url], stdout=subprocess.PIPE, text=True, cwd=root
     )  # fmt: skip
     try:
         yield process
@@ -69,16 +70,17 @@ def read_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+@pytest.mark.parametrize("options", ["", "?locking=exclusive"])
 @pytest.mark.parametrize("commits", [1, 7, 40])
-async def test_what_was_committed_survives_a_kill(sqlite_path: Path, clock: Any, commits: int) -> None:
+async def test_what_was_committed_survives_a_kill(sqlite_path: Path, clock: Any, commits: int, options: str) -> None:
     """SIGKILL at any moment: every commit that returned is there, every pair is whole, the restart owns at once."""
-    with writing(sqlite_path) as process:
+    with writing(sqlite_path, options) as process:
         for _ in range(commits):
             last = await asyncio.to_thread(read_line, process)
         process.send_signal(signal.SIGKILL)
         rest, _ = await asyncio.to_thread(process.communicate)
     told = [int(line) for line in (last + rest).splitlines()]
-    store = SqliteStore(str(sqlite_path), clock)
+    store = open_store(f"sqlite:///{sqlite_path}{options}", clock)
     await store.open()
     found = {side: await store.scan("pair", side) for side in ("left", "right")}
     left, right = ([item.key.partition("/")[2] for item in items] for items in found.values())

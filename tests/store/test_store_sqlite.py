@@ -321,3 +321,29 @@ def test_other_urls_are_refused_with_a_hint(url: str, message: str, clock: Any) 
     """Every mistake has its sentence."""
     with pytest.raises(ValueError, match=message):
         open_store(url, clock)
+
+
+async def test_exclusive_locking_maps_no_shared_memory(sqlite_path: Path, clock: Any) -> None:
+    """On a network file system the log's index must not be a mapped file; another program can't look in meanwhile."""
+    store = open_store(f"sqlite:///{sqlite_path}?locking=exclusive", clock)
+    await store.open()
+    await store.commit([Put("thing", "a", {"n": 1}, 0)])
+    assert {file.name for file in sqlite_path.parent.iterdir()} >= {"state.db", "state.db-wal"}
+    assert not sqlite_path.with_name("state.db-shm").exists()
+    with (
+        closing(sqlite3.connect(sqlite_path, timeout=0)) as other,
+        pytest.raises(sqlite3.OperationalError, match="locked"),
+    ):
+        other.execute("SELECT * FROM document")
+    await store.close()
+    again = open_store(f"sqlite:///{sqlite_path}", clock)
+    await again.open()
+    assert (await again.get("thing", "a")) is not None
+    await again.close()
+
+
+@pytest.mark.parametrize("option", ["?mode=ro", "?locking=normal", "?locking=exclusive&mode=ro"])
+def test_other_options_are_refused_with_the_one_there_is(option: str, clock: Any) -> None:
+    """An option that does nothing would be worse than none."""
+    with pytest.raises(ValueError, match="the only SQLite option is locking=exclusive"):
+        open_store(f"sqlite:////var/lib/state.db{option}", clock)
