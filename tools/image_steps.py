@@ -208,10 +208,11 @@ def run(app: Path, folder: Path) -> bool:
         "TRIPSWITCH_ENDPOINT": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none",
     }  # fmt: skip
     program = [*as_anybody(), str(app / "bin" / "tripswitch")]
-    daemon = subprocess.Popen([*program, "run", str(pipelines)], env=environ, cwd=state)
+    with (folder / "log").open("wb") as log:
+        daemon = subprocess.Popen([*program, "run", str(pipelines)], env=environ, cwd=state, stdout=log, stderr=log)
     try:
         answered = wait_for(f"{url}/healthz")
-        asked = subprocess.run([*program, "healthz"], env=environ, cwd=state, check=False)
+        asked = subprocess.run([*program, "healthz"], env=environ, cwd=state, check=False, stdout=subprocess.DEVNULL)
     finally:
         daemon.terminate()
         ended = time.monotonic()
@@ -221,7 +222,10 @@ def run(app: Path, folder: Path) -> bool:
                 one.chmod(0o755)  # so that it can be removed
         app.chmod(0o755)
     print(f"answers: {answered}; healthz: {asked.returncode}; SIGTERM: {code} in {time.monotonic() - ended:.1f} s")
-    return answered and asked.returncode == 0 and code == 0
+    well = answered and asked.returncode == 0 and code == 0
+    if not well:
+        print((folder / "log").read_text("utf-8"))
+    return well
 
 
 def as_anybody() -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 import typer
 import yaml
 from chart_cases import DIGEST, ROLE, SHARED
-from conftest import ROOT, Render
+from chart_render import ROOT, Render
 from typer.core import TyperGroup
 
 from monitor.cli.main import build

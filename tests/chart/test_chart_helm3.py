@@ -12,7 +12,7 @@ import helm_python
 import pytest
 import yaml
 from chart_cases import BASE, CASES, SINGLE, STRUCTURAL, over
-from conftest import CHART, Objects, ask, objects, validator
+from chart_render import CHART, Objects, ask, objects, validator
 from test_chart_refusals import PLACES, SENTENCES
 
 pytestmark = pytest.mark.process

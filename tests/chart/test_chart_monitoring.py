@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CHART, Render, Rendered
+from chart_render import CHART, Render, Rendered
 
 SHIPPED = [
     group

@@ -10,7 +10,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 from chart_cases import BASE, CASES, HARDENED, WITH_PIPELINES
-from conftest import KUBERNETES, Render, Rendered, validator
+from chart_render import KUBERNETES, Render, Rendered, validator
 from jsonschema import Draft7Validator
 from pod_security import violations
 from referencing import Registry, Resource

@@ -9,7 +9,7 @@ from typing import Any
 import helm_python
 import pytest
 from chart_cases import BASE, PIPELINE, ROLE, SHARED, over
-from conftest import Render
+from chart_render import Render
 
 BUDGET = {"enabled": True}
 

@@ -12,7 +12,7 @@ import helm_python
 import pytest
 import yaml
 from chart_cases import BASE, over
-from conftest import CHART, ROOT, Rendered
+from chart_render import CHART, ROOT, Rendered
 
 import monitor
 from tools import chart as generator
