@@ -10,6 +10,10 @@ from monitor.starter.history import words
 from monitor.starter.inventory import Kind, Left, Thing
 from monitor.starter.writing import Entry, Flow
 
+_INTERVALS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600)
+#: (shortest interval, seconds of it per machine). ListExecutions refills at 2 to 5 a second (Step Functions quotas) and
+#: reads take half of the lower: half of that for rates (a call a machine), the rest for failures and stuck (four).
+_RATE, _REST = (10.0, 2.0), (60.0, 8.0)
 #: The kind `metric` ships no bound for a share of errors.
 ERRORS = "5 % is what state machines ship with"
 
@@ -35,7 +39,7 @@ def rates(desk: Desk) -> list[Watch]:
         what = f"Starts of {machine.name} per minute: a loop among triggers shows here first. {how}"
         body = body_of("execution_rate", {"state_machines": [machine.name]}, {"started_per_minute": starts})
         if not machine.facts["express"]:
-            body = (body[0], Entry("interval", "10s"), *body[1:])
+            body = _every(desk, body, _RATE)
         drafted.append(drafted_watch(desk, f"{machine.name}-rate", "rate", [machine], body, (what, critical.why)))
     return drafted
 
@@ -51,7 +55,7 @@ def failures(desk: Desk) -> list[Watch]:
         thresholds: dict[str, Flow] = {"failed": {"critical": {"above": number(given[0].value)}}}
         if given[1].value < 1:
             thresholds["failure_rate"] = {"critical": {"above": SHARE.said(given[1].value)}}
-        return body_of("failures", {"state_machines": names_of(machines)}, thresholds)
+        return _every(desk, body_of("failures", {"state_machines": names_of(machines)}, thresholds), _REST)
 
     what = "Executions that failed within an hour, and their share of all that ended."
     return merged(desk, desk.group.of(Kind.MACHINE), limits, body, ("failures", "failures", what))
@@ -74,9 +78,8 @@ def stuck(desk: Desk) -> list[Watch]:
             # A state that waits for a person may idle for days.
             "idle": "off" if given[1].value else idle,
         }
-        return body_of(
-            "stuck_executions", {"state_machines": names_of(machines), "expected": spelled(expected)}, thresholds
-        )
+        selects: dict[str, Flow] = {"state_machines": names_of(machines), "expected": spelled(expected)}
+        return _every(desk, body_of("stuck_executions", selects, thresholds), _REST)
 
     standard = [machine for machine in desk.group.of(Kind.MACHINE) if not machine.facts["express"]]
     what = "Executions that run for longer than they ever should."
@@ -87,6 +90,16 @@ def stuck(desk: Desk) -> list[Watch]:
               max(oldest, SPAN.up(limits(one.things[0])[0].value * 2)))
         for one in drafted
     ]  # fmt: skip
+
+
+def _every(desk: Desk, body: tuple[Entry, ...], pace: tuple[float, float]) -> tuple[Entry, ...]:
+    """With an interval at which all machines of the account together stay within ListExecutions' quota."""
+    least, apart = pace
+    machines = len(desk.found.of(Kind.MACHINE))
+    wanted = max(least, machines * apart)
+    seconds = next((step for step in _INTERVALS if step >= wanted), _INTERVALS[-1])
+    note = f"{machines} state machines share the quota of ListExecutions" if seconds > least else ""
+    return (body[0], Entry("interval", spelled(seconds), note=note), *body[1:])
 
 
 def throttles(desk: Desk) -> list[Watch]:

@@ -19,7 +19,7 @@ from monitor.starter.history import Past, Range
 from monitor.starter.naming import Names, slug
 from monitor.starter.survey import PERMISSIONS
 from monitor.starter.watching import watch
-from monitor.starter.writing import comment, flow, scalar
+from monitor.starter.writing import Entry, comment, flow, scalar
 from monitor.testing import FakeAws
 
 DAY = timedelta(days=1)
@@ -132,6 +132,21 @@ def test_a_machine_that_waits_for_people_is_not_judged_by_idleness(registry: Reg
     watches = {one.role: one for one in watch(Desk(group, found, Past(14 * DAY, {}, {}), registry))}
     assert "waiting" in watches
     assert "stuck" not in watches
+
+
+@pytest.mark.parametrize(("machines", "rate", "rest"), [(1, "10s", "1m"), (40, "2m", "10m"), (2000, "1h", "1h")])
+def test_many_machines_are_read_less_often(registry: Registry, machines: int, rate: str, rest: str) -> None:
+    """So that the proposals of a large account stay within the quota of ListExecutions."""
+    found = empty()
+    for n in range(machines):
+        found.add(Kind.MACHINE, f"m-{n}", found.arn("states", f"stateMachine:m-{n}"), express=False, waits=False)
+    (group,) = groups_of(found)
+    intervals: dict[str, set[object]] = {}
+    for one in watch(Desk(group, found, Past(14 * DAY, {}, {}), registry)):
+        assert isinstance(one.entry.value, tuple)
+        keys = {entry.key: entry.value for entry in one.entry.value if isinstance(entry, Entry)}
+        intervals.setdefault(one.role, set()).add(keys["interval"])
+    assert intervals == {"rate": {rate}, "failures": {rest}, "stuck": {rest}}
 
 
 class Refusing(FakeAws):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
@@ -17,17 +18,27 @@ from monitor.plugin import Registry
 from monitor.starter import Drafts, Inventory, Wishes, draft
 
 
+@cache
+def known() -> Registry:
+    """Every kind and action; no fixture, because Hypothesis would print it with each example."""
+    return app.registry()
+
+
 def drafted(found: Inventory, registry: Registry, seed: int, wishes: Wishes) -> Drafts:
     """The drafts of an inventory."""
     return asyncio.run(draft(PastReads(seed), found, wishes, registry, NOW))  # type: ignore[arg-type]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(inventories(), st.integers(0, 10_000), st.sampled_from([None, "all"]), st.sampled_from([1, 14, 60, 200]))
-def test_every_draft_is_valid_and_observes(
-    registry: Registry, found: Inventory, seed: int, name: str | None, days: int
-) -> None:
+def test_every_draft_is_valid_and_observes(found: Inventory, seed: int, name: str | None, days: int) -> None:
     """The loader accepts all files at once, every breaker observes, and every file says its schema first."""
+    registry = known()
     wishes = Wishes(name=name, history=timedelta(days=days), fresh=("some-bucket/raw/",))
     drafts = drafted(found, registry, seed, wishes)
     with tempfile.TemporaryDirectory() as folder:
