@@ -27,7 +27,7 @@ from monitor.demo.world import (
 
 async def test_e1_throttled_function_gets_more_concurrency_and_gives_it_back(stage):
     """Throttles for five minutes raise the reserved concurrency 100 -> 200; ten calm minutes give back the 100."""
-    scene = await stage("etl", breakers=["ingest-throttling"])
+    scene = await stage("etl", breakers=["ingest-throttling"], TRIAL="6m")
     world = await etl(scene)
     await throttles(scene, 0, since="10m")
     await scene.begin()
@@ -118,7 +118,7 @@ async def test_e3_event_loop_is_cut_before_it_is_drained_and_let_back_by_a_perso
 
     What came meanwhile runs after a yes.
     """
-    scene = await stage("etl", breakers=["s3-event-loop"], RATE_INTERVAL="10s", step=10)
+    scene = await stage("etl", breakers=["s3-event-loop"], RATE_INTERVAL="10s", TRIAL="5m", step=10)
     world = await etl(scene)
     events, s3 = await scene.aws("events"), await scene.aws("s3")
     await scene.begin()

@@ -95,6 +95,25 @@ async def test_d8_an_ingest_that_loses_or_refuses_events_is_named_with_the_missi
     await scene.until(lambda: all(scene.level(one) == "ok" for one in checks), within="1h")
 
 
+async def test_d8_a_refused_key_is_found_in_cloudtrail_where_no_line_tells_of_it(stage):
+    """The function swallows the error: CloudTrail's record names the permission and the key."""
+    scene = await stage("fluxa", checks=["ingest-denied"], step=20)
+    await Fluxa(scene).logs(INGEST)
+    await scene.begin()
+    assert scene.level("ingest-denied") == "ok"
+    key = "arn:aws:kms:us-east-1:123456789012:key/payloads"
+    role = "arn:aws:sts::123456789012:assumed-role/fluxa-ingest/i"
+    record = {
+        "eventName": "Decrypt", "eventSource": "kms.amazonaws.com", "errorCode": "AccessDenied",
+        "errorMessage": f"User: {role} is not authorized to perform: kms:Decrypt on resource: {key}",
+        "userIdentity": {"type": "AssumedRole", "arn": role},
+    }  # fmt: skip
+    await scene.side.post("cloudtrail", records=[record])
+    await scene.until(lambda: scene.level("ingest-denied") == "critical", within="10m")
+    assert any("kms:Decrypt" in row.target for row in scene.rows("ingest-denied"))
+    await scene.until(lambda: scene.level("ingest-denied") == "ok", within="1h")
+
+
 async def test_d9_a_stuck_processor_is_seen_in_its_queue_its_counter_and_its_keys(stage, database, dsn):
     """Old messages, failures counted, keys that failed: each says so, and all go green when it works again."""
     scene = await stage("fluxa", checks=["processed-failures", "backlog", "events-database"], step=20, FLUXA_DSN=dsn)

@@ -22,7 +22,7 @@ def address(outside: Outside) -> str:
 
 async def test_d2_messages_wait_while_the_database_is_away_and_come_back_by_rungs(stage, outside):
     """A refused port for two minutes pauses the processor; when it answers: two at once, then 5, 10, then as before."""
-    scene = await stage("fluxa", breakers=["database-connections"], step=20, DB_ADDRESS=address(outside))
+    scene = await stage("fluxa", breakers=["database-connections"], step=20, TRIAL="6m", DB_ADDRESS=address(outside))
     world = Fluxa(scene)
     await world.queues()
     await world.function()
@@ -68,7 +68,7 @@ async def test_d2_an_instance_that_is_not_available_pauses_the_processor(stage, 
 
 async def test_d11_a_full_database_caps_the_processor_and_lets_it_back(stage):
     """Above 90 of 100 connections: four at once; five calm minutes lift the cap."""
-    scene = await stage("fluxa", breakers=["connection-pool"], step=20)
+    scene = await stage("fluxa", breakers=["connection-pool"], step=20, TRIAL="6m")
     world = Fluxa(scene)
     await world.function()
     await world.logs(PROCESSOR, "fluxa-query")
@@ -123,7 +123,7 @@ async def test_d12_slow_queries_are_told_with_what_to_look_at(stage):
 
 async def test_d13_a_failover_holds_the_processor_until_the_standby_serves(stage, outside):
     """An RDS event of the kind failover pauses reading; available and answering for two minutes resumes it."""
-    scene = await stage("fluxa", breakers=["failover"], step=20, DB_ADDRESS=address(outside))
+    scene = await stage("fluxa", breakers=["failover"], step=20, TRIAL="5m", DB_ADDRESS=address(outside))
     world = Fluxa(scene)
     await world.queues()
     await world.function()
@@ -181,7 +181,7 @@ async def test_d2_refused_connections_and_failures_together_pause_the_processor(
 
 async def test_d11_a_refused_session_is_enough(stage):
     """The database says that it is full: no waiting for its metric."""
-    scene = await stage("fluxa", breakers=["connection-pool"], step=20)
+    scene = await stage("fluxa", breakers=["connection-pool"], step=20, TRIAL="6m")
     world = Fluxa(scene)
     await world.function()
     await world.logs(PROCESSOR, "fluxa-query")

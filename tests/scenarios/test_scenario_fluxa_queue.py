@@ -63,7 +63,7 @@ async def test_d3_only_mismatched_payloads_are_sent_again_and_only_after_a_yes(s
 async def test_d5_throttled_function_gets_more_concurrency_until_it_is_calm(stage, short):
     """Any throttle in five minutes: 20 -> 100; ten calm minutes give the 20 back."""
     function = f"fluxa-{short}"
-    scene = await stage("fluxa", breakers=[f"{short}-throttling"], step=20)
+    scene = await stage("fluxa", breakers=[f"{short}-throttling"], step=20, TRIAL="6m")
     world = Fluxa(scene)
     await world.function(function)
     await world.reserve(function, 20)
