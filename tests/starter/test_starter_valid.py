@@ -30,7 +30,6 @@ def drafted(found: Inventory, registry: Registry, seed: int, wishes: Wishes) -> 
 
 
 @settings(
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
     max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
