@@ -67,7 +67,11 @@ def scalar(value: Scalar) -> str:
     if _AMOUNT.fullmatch(value) or (_PLAIN.fullmatch(value) and value.casefold() not in _WORDS):
         return value
     quoted = json.dumps(value.replace("$", "$$"), ensure_ascii=False)
-    return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in quoted)
+    return "".join(char if char.isprintable() else _escaped(char) for char in quoted)
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
 
 
 def flow(value: Flow) -> str:
