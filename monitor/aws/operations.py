@@ -15,7 +15,7 @@ import jmespath
 from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
-from botocore.model import OperationModel, ServiceModel
+from botocore.model import OperationModel, ServiceModel, Shape
 from jmespath.exceptions import JMESPathError
 
 from monitor.aws.quotas import sdk_service
@@ -90,6 +90,11 @@ class Operations:
         """The operation's own spelling from `ListExecutions`, `list-executions` or `list_executions`; None: unknown."""
         found = self._operation(aws_service, operation)
         return found.name if found else None
+
+    def output_shape(self, aws_service: str, operation: str) -> Shape | None:
+        """What the operation replies with; None for nothing (or an unknown operation)."""
+        found = self._operation(aws_service, operation)
+        return found.output_shape if found else None
 
     def problems(self, use: OperationUse) -> list[tuple[Path, str]]:
         """(path inside the parameters, what is wrong and what to write instead); empty if the call is valid."""

@@ -11,6 +11,7 @@ from monitor.cli import (
     backtest,
     breakers,
     check,
+    cost,
     daemon,
     demo,
     dlq,
@@ -73,6 +74,7 @@ def _files(app: typer.Typer) -> None:
     app.command("explain", rich_help_panel=panel)(explain.explain)
     app.command("backtest", rich_help_panel=panel)(backtest.backtest)
     app.command("iam-policy", rich_help_panel=panel)(iam_policy.iam_policy)
+    app.command("cost", rich_help_panel=panel)(cost.cost)
     app.command("schema", rich_help_panel=panel)(files.schema)
     config = _group("The configuration as it is understood.")
     config.command("show")(files.show_config)
