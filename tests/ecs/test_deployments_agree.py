@@ -87,7 +87,7 @@ def test_the_state_is_in_one_place(image: list[tuple[str, str]], task: dict[str,
     """A volume is mounted where the store's file lies."""
     url = variables(image)["TRIPSWITCH_STORE"]
     folder = str(Path(url.removeprefix("sqlite:///")).parent)
-    assert environ(task)["TRIPSWITCH_STORE"] == url
+    assert environ(task)["TRIPSWITCH_STORE"] == f"{url}?locking=exclusive"  # on EFS
     assert environ(pod["containers"][0])["TRIPSWITCH_STORE"] == url
     volumes = json.loads(told(image, "VOLUME"))
     assert folder in volumes
