@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from audit_helpers import REGISTRY
 
-from monitor.app import read_config, registry
+from monitor.app import read_config
 from monitor.audit.needs import Settings, asked_by
 from monitor.audit.policy import Policy, policies
 from monitor.aws.operations import Operations
@@ -16,7 +16,6 @@ from monitor.aws.quotas import sdk_service
 from monitor.config import Loaded
 from monitor.core.iam import Where
 
-REGISTRY = registry()
 _OPERATIONS = Operations()
 
 
@@ -50,14 +49,3 @@ def made(load: Callable[..., Loaded]) -> Callable[..., list[Policy]]:
         return policies(asked_by(load(*texts).pipelines, REGISTRY, settings(observe, references)))
 
     return policies_of
-
-
-def allowed(policies: list[Policy]) -> dict[str, Any]:
-    """action -> resource(s), over all statements."""
-    found: dict[str, Any] = {}
-    for policy in policies:
-        for statement in policy.document["Statement"]:
-            for action in statement["Action"]:
-                resources = statement["Resource"]
-                found.setdefault(action, []).extend([resources] if isinstance(resources, str) else resources)
-    return found

@@ -145,9 +145,6 @@ async def test_an_action_calls_only_what_it_needs(action: Action[Any]) -> None:
     )
     trip = TripInfo("t1", "etl", "b", "SEV1", "why", NOW, ("x",))
     ctx: Any = FakeContext(aws, trip)
-    if action.expand is not None:
-        for change in await action.expand(params, NOW, aws):
-            assert change.action
     change = action.plan(params, NOW)
     receipt = Receipt(change=change)
 
@@ -156,11 +153,16 @@ async def test_an_action_calls_only_what_it_needs(action: Action[Any]) -> None:
         prior = await action.capture(change, ctx)
         receipt = Receipt(change=change, prior=prior, applied=prior)
 
+    async def expand() -> None:
+        if action.expand is not None:
+            for one in await action.expand(params, NOW, aws):
+                assert one.action
+
     async def undo() -> None:
         if action.undo is not None:
             await action.undo(receipt, ctx)
 
-    for work in (capture, lambda: action.apply(change, ctx), undo):
+    for work in (expand, capture, lambda: action.apply(change, ctx), undo):
         try:
             await work()
         except STOPPED:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import allowed
+from audit_helpers import allowed
 from typer.testing import CliRunner
 
 from monitor.audit.policy import LIMIT, size_of, wild

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import REGISTRY
+from audit_helpers import REGISTRY
 from typer.testing import CliRunner
 
 from monitor.audit.lint import lint
