@@ -15,6 +15,7 @@ conversations.invite, conversations.archive, chat.postMessage).
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -88,8 +89,12 @@ class Rooms:
 
     def __init__(self, http: Callable[[], aiohttp.ClientSession]) -> None:
         self._http = http
-        #: Slack's channel id by (API, incident).
-        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+        #: Slack's channel id by (API, token's reference, incident): another token may be another workspace.
+        self._known: OrderedDict[tuple[str, str, str], str] = OrderedDict()
+        #: Created, but not yet named after its incident: a second attempt goes on with it.
+        self._bare: OrderedDict[tuple[str, str, str], str] = OrderedDict()
+        #: Two channels of one workspace would both create one.
+        self._turn = asyncio.Lock()
 
     async def post(self, room: Room, token: str, text: str, topic: Topic) -> None:
         """Deliver one notice. Raises Undelivered."""
@@ -105,35 +110,45 @@ class Rooms:
         await self._ask(room, token, "chat.postMessage", channel=channel, text=text)
         if topic.event == "resolved" and room.archive:
             await self._ask(room, token, "conversations.archive", fine=("already_archived",), channel=channel)
-            self._known[(room.api, topic.incident)] = _ARCHIVED
+            self._known[room.api, room.reference, topic.incident] = _ARCHIVED
 
     async def _channel(self, room: Room, token: str, incident: str, name: str) -> str:
-        key = (room.api, incident)
-        if key not in self._known:
-            found = await self._create(room, token, incident, name)
-            self._known[key] = found
-            if len(self._known) > _KNOWN:
-                self._known.popitem(last=False)
-        return self._known[key]
+        key = (room.api, room.reference, incident)
+        async with self._turn:
+            if key not in self._known:
+                channel = self._bare.get(key) or await self._found(room, token, incident, name)
+                if key in self._bare:
+                    await self._furnish(room, token, incident, channel)
+                    del self._bare[key]
+                self._known[key] = channel
+                if len(self._known) > _KNOWN:
+                    self._known.popitem(last=False)
+            return self._known[key]
 
-    async def _create(self, room: Room, token: str, incident: str, name: str) -> str:
-        """A new channel, or the one that an earlier process of ours made for this incident."""
+    async def _found(self, room: Room, token: str, incident: str, name: str) -> str:
+        """A new channel, still bare, or the one that an earlier process of ours made for this incident."""
         for number in range(1, _NAMES + 1):
             called = name if number == 1 else f"{name}-{number}"
             made = await self._ask(
                 room, token, "conversations.create", fine=("name_taken",), name=called, is_private=False
             )
             if made.get("ok"):
-                channel = str(made["channel"]["id"])
-                await self._ask(room, token, "conversations.setTopic", channel=channel, topic=incident)
-                if room.invite:
-                    fine = ("already_in_channel", "cant_invite_self", "user_not_found")
-                    await self._ask(room, token, "conversations.invite", fine=fine, channel=channel, users=room.invite)
+                channel = self._bare[room.api, room.reference, incident] = str(made["channel"]["id"])
+                if len(self._bare) > _KNOWN:
+                    self._bare.popitem(last=False)
                 return channel
             ours = await self._named(room, token, called)
-            if ours is not None and incident in str((ours.get("topic") or {}).get("value")):
+            # People may add to the topic; another pipeline's incident may have this one's id in its own.
+            told = str(((ours or {}).get("topic") or {}).get("value"))
+            if ours is not None and re.search(rf"(?<![\w.-]){re.escape(incident)}(?![\w.-])", told):
                 return _ARCHIVED if ours.get("is_archived") else str(ours["id"])
         raise Undelivered(f"every name from {name} to {name}-{_NAMES} is taken", lasting=True)
+
+    async def _furnish(self, room: Room, token: str, incident: str, channel: str) -> None:
+        await self._ask(room, token, "conversations.setTopic", channel=channel, topic=incident)
+        if room.invite:
+            fine = ("already_in_channel", "cant_invite_self", "user_not_found")
+            await self._ask(room, token, "conversations.invite", fine=fine, channel=channel, users=room.invite)
 
     async def _named(self, room: Room, token: str, name: str) -> Mapping[str, Any] | None:
         cursor = ""

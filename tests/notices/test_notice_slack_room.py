@@ -134,3 +134,46 @@ def test_a_reference_may_be_shown():
     """People recognize their channel by it."""
     assert mask_url("slack-channel://ssm:/slack/token?mention=here").startswith("slack-channel://ssm:/slack/token")
     assert mask_url("slack-channel://xoxb-1") == "slack-channel://***"
+
+
+async def test_a_channel_whose_topic_failed_is_gone_on_with(slack, say):
+    """Its creation is not repeated: the incident has one channel, not one per attempt."""
+    slack.errors["conversations.setTopic"] = "internal_error"
+    await say(ALERT)
+    await say(UPDATE)
+    [(_, channel)] = slack.channels.items()
+    assert channel["topic"] == {"value": INCIDENT}
+    assert slack.asked.count("conversations.create") == 1
+
+
+async def test_people_are_invited_although_it_failed_at_first(slack, say):
+    """A channel that nobody was invited to is not finished."""
+    slack.errors["conversations.invite"] = "internal_error"
+    await say(ALERT, "&invite=U0123")
+    await say(UPDATE, "&invite=U0123")
+    [(_, channel)] = slack.channels.items()
+    assert channel["invited"] == "U0123"
+
+
+async def test_two_urls_of_one_workspace_share_the_channel(slack, secrets, make_channels):
+    """Sent at once: the second waits for the first, and finds its channel by the topic."""
+    secrets.values["file:/slack"] = TOKEN
+    urls = [f"slack-channel://{where}?api={slack.base}" for where in ("env:SLACK", "file:/slack")]
+    assert await make_channels().send(urls, "etl failed", "b", "SEV1", ALERT) == []
+    assert list(slack.channels) == ["incident-20260304-1202"]
+    assert len(slack.posted) == 2
+
+
+async def test_another_token_never_gets_a_known_channel(slack, say, secrets):
+    """A channel's id means nothing in another workspace: each reference asks for itself."""
+    await say(ALERT)
+    secrets.values["env:OTHER"] = TOKEN
+    await say(ALERT, reference="env:OTHER")
+    assert slack.asked.count("conversations.create") == 2
+
+
+async def test_a_longer_name_in_the_topic_is_another_incident(slack, say):
+    """The channel of `my-opendata-pulse` is not that of `opendata-pulse`, though one id holds the other."""
+    await say(Topic(f"my-{INCIDENT}", "alert"))
+    await say(ALERT)
+    assert sorted(slack.channels) == ["incident-20260304-1202", "incident-20260304-1202-2"]
