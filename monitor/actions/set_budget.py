@@ -67,14 +67,19 @@ def plan(params: BudgetParams, now: datetime) -> Change:
 
 async def expand(params: BudgetParams, now: datetime, reads: Reads) -> Sequence[Change]:
     """The budget that gives first, then the one that gets, each with its new limit."""
-    limit = _limit(await _read(params.budget, reads))
+    budget = await _read(params.budget, reads)
+    limit = _limit(budget)
     wanted = Decimal(str(params.amount)) if params.amount is not None else limit + Decimal(str(params.by))
     if params.at_most is not None:
-        wanted = min(wanted, Decimal(str(params.at_most)))
+        # A limit that is higher already stays: raising never lowers.
+        wanted = max(min(wanted, Decimal(str(params.at_most))), min(wanted, limit))
     changes = [_change(params.budget, _shown(wanted), f"from {_shown(limit)} to {_shown(wanted)}")]
     if params.take_from is not None and wanted > limit:
-        other = _limit(await _read(params.take_from, reads))
-        left = other - (wanted - limit)
+        source = await _read(params.take_from, reads)
+        other, left = _limit(source), _limit(source) - (wanted - limit)
+        if _unit(source) != _unit(budget):
+            text = f"{params.budget} counts in {_unit(budget)}, {params.take_from} in {_unit(source)}: name another one"
+            raise ActionError(Reason.INVALID, f"nothing can be moved between these budgets: {text}")
         if left <= 0:
             text = f"the budget {params.take_from} has {_shown(other)} only: {_shown(wanted - limit)} can't be taken"
             raise ActionError(Reason.INVALID, text)
@@ -121,7 +126,10 @@ async def _set(change: Change, wanted: Json, ctx: ActionContext) -> Receipt:
 
 
 async def _read(budget: str, reads: Reads) -> Mapping[str, Any]:
-    found = await reads.call("budgets", "DescribeBudget", AccountId=await reads.account(), BudgetName=budget)
+    # Without its filter expression a budget that has one would be written back as one over the whole bill.
+    found = await reads.call(
+        "budgets", "DescribeBudget", AccountId=await reads.account(), BudgetName=budget, ShowFilterExpression=True
+    )
     return dict(found["Budget"])
 
 
@@ -132,6 +140,10 @@ def _limit(budget: Mapping[str, Any]) -> Decimal:
     if not budget.get("BudgetLimit"):
         raise ActionError(Reason.INVALID, f"the budget {name} has no limit to change")
     return Decimal(str(budget["BudgetLimit"]["Amount"]))
+
+
+def _unit(budget: Mapping[str, Any]) -> str:
+    return str(budget["BudgetLimit"]["Unit"])
 
 
 def _shown(amount: Decimal) -> str:

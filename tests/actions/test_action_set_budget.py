@@ -27,9 +27,12 @@ class Budgets:
     def replies(self):
         return {"budgets.DescribeBudget": self.tell, "budgets.UpdateBudget": self.update}
 
-    def tell(self, *, AccountId, BudgetName):
+    def tell(self, *, AccountId, BudgetName, ShowFilterExpression=False):
         spent = {"ActualSpend": {"Amount": "95", "Unit": "USD"}}
-        return {"Budget": {**self.all[BudgetName], "CalculatedSpend": spent, "PlannedBudgetLimits": {}}}
+        told = {**self.all[BudgetName], "CalculatedSpend": spent, "PlannedBudgetLimits": {}}
+        if not ShowFilterExpression:
+            told.pop("FilterExpression", None)
+        return {"Budget": told}
 
     def update(self, *, AccountId, NewBudget):
         self.all[NewBudget["BudgetName"]] = NewBudget
@@ -61,6 +64,7 @@ async def test_it_conforms(fake):
         ({"amount": 130, "take_from": "spare"}, [("spare", "10"), ("jaunt", "130")]),
         ({"by": 0.1, "take_from": "spare"}, [("spare", "39.9"), ("jaunt", "100.1")]),
         ({"amount": 90, "take_from": "spare"}, [("jaunt", "90")]),
+        ({"by": 50, "at_most": 80, "take_from": "spare"}, [("jaunt", "100")]),
     ],
 )
 async def test_the_plan_says_the_limits(fake, params, wanted):
@@ -70,6 +74,22 @@ async def test_the_plan_says_the_limits(fake, params, wanted):
     assert [(change.params["budget"], change.wanted) for change in changes] == wanted
     assert all("from" in change.summary for change in changes)
     assert aws.mutations == []
+
+
+async def test_a_filter_is_kept(fake):
+    """AWS tells it only when asked, and an update replaces the whole budget."""
+    budgets = Budgets(jaunt="100")
+    budgets.all["jaunt"]["FilterExpression"] = {"Tags": {"Key": "project", "Values": ["jaunt"]}}
+    await run_action(ACTION, {"budget": "jaunt", "amount": 150}, fake(budgets.replies, action=ACTION))
+    assert budgets.all["jaunt"]["FilterExpression"] == {"Tags": {"Key": "project", "Values": ["jaunt"]}}
+
+
+async def test_money_moves_within_one_unit_only(fake):
+    """Fifty dollars are not fifty gigabytes."""
+    budgets = Budgets(jaunt="100", spare="400")
+    budgets.all["spare"]["BudgetLimit"]["Unit"] = "GB"
+    with pytest.raises(ActionError, match="jaunt counts in USD, spare in GB"):
+        await ACTION.expand(ACTION.params(budget="jaunt", by=50, take_from="spare"), EPOCH, fake(budgets.replies))
 
 
 async def test_more_than_there_is_is_not_taken(fake):
