@@ -1,9 +1,11 @@
 """Puts a small text (a maintenance page, a flag file) as an object into a bucket, and puts back what was there.
 
 An object of that key that is a text of up to 64 KiB is remembered before it is replaced, with its type, and undo writes
-it again; where there was none, undo deletes ours. Anything larger, or no text, is refused: nothing is replaced that
-can't be put back. The value that is compared is the SHA-256 of the bytes and the content type, not the text itself.
-Other metadata, tags and an object's ACL are not kept. Source: S3 API reference, GetObject, PutObject, DeleteObject.
+it again; where there was none, undo deletes ours. Of several breakers on one object each remembers what it found: the
+last one that lets go may not know the text from before the first, and says so. Anything larger, or no text, is refused:
+nothing is replaced that can't be put back. The value that is compared is the SHA-256 of the bytes and the content type,
+not the text itself. Other metadata, tags and an object's ACL are not kept. Source: S3 API reference, GetObject,
+PutObject, DeleteObject.
 """
 
 from __future__ import annotations
@@ -67,9 +69,12 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
     found = await _read(change, ctx)
     if found is not None and _value(*found) == change.wanted:
         return Receipt(change=change, applied=change.wanted, detail="was so already")
+    text, kind = str(change.params["text"]), str(change.params["content_type"])
+    if _value(text.encode(), kind) != change.wanted:
+        raise ActionError(Reason.UNAVAILABLE, f"another breaker puts another text to {change.resource}")
     if "before" not in ctx.memory:
         await ctx.remember(before=None if found is None else {"text": _text(found[0], change), "type": found[1]})
-    await _put(change, str(change.params["text"]), str(change.params["content_type"]), ctx)
+    await _put(change, text, kind, ctx)
     live = await confirmed(lambda: capture(change, ctx), change.wanted, ctx, change.resource)
     return Receipt(change=change, applied=live, changed=True)
 
@@ -79,10 +84,10 @@ async def undo(receipt: Receipt, ctx: ActionContext) -> Receipt:
     change, before = receipt.change, ctx.memory.get("before")
     if await capture(change, ctx) == receipt.prior:
         return replace(receipt, applied=receipt.prior, changed=False, detail="was so already")
-    if isinstance(before, Mapping):
-        await _put(change, str(before["text"]), str(before["type"]), ctx)
-    elif receipt.prior is None:
+    if receipt.prior is None:
         await ctx.aws.mutate("s3", "DeleteObject", Bucket=change.params["bucket"], Key=change.params["key"])
+    elif isinstance(before, Mapping) and _value(str(before["text"]).encode(), str(before["type"])) == receipt.prior:
+        await _put(change, str(before["text"]), str(before["type"]), ctx)
     else:
         raise ActionError(Reason.INVALID, f"what {change.resource} was before is not known: restore it by hand")
     live = await confirmed(lambda: capture(change, ctx), receipt.prior, ctx, change.resource)

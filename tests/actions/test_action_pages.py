@@ -1,6 +1,7 @@
 """set_error_page, put_object, request_quota."""
 # ruff: noqa: N803 - the fakes take AWS's own parameter names
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -134,6 +135,34 @@ async def test_a_second_attempt_remembers_the_first_ones_before(fake):
     assert again.changed
     await run.undo(OBJECT)
     assert bucket.now == (b"first", "text/plain")
+
+
+async def test_another_breakers_page_is_no_prior_state(fake):
+    """What is restored is what the claim says, not what this step found: nothing here, and no page of another one's."""
+    bucket = Bucket(b"another breaker's page")
+    run = await run_action(OBJECT, PUT, fake(bucket.replies, action=OBJECT))
+    undone = await OBJECT.undo(replace(run.receipt, prior=None), run.context)
+    assert (bucket.now, undone.changed) == (None, True)
+
+
+async def test_an_unknown_text_is_not_guessed(fake):
+    """The text from before another breaker's page is not known here: a sentence, and no other text in its place."""
+    bucket = Bucket(b"another breaker's page")
+    run = await run_action(OBJECT, PUT, fake(bucket.replies, action=OBJECT))
+    with pytest.raises(ActionError, match="restore it by hand"):
+        await OBJECT.undo(replace(run.receipt, prior={"sha256": "0" * 64, "type": "text/html"}), run.context)
+    assert bucket.now[0] == b"<p>soon"
+
+
+async def test_a_newer_holders_text_is_not_written_over(fake):
+    """Resumed after another breaker joined: its text is wanted now, and only it knows that."""
+    bucket = Bucket(b"first")
+    run = await run_action(OBJECT, PUT, fake(bucket.replies, action=OBJECT))
+    bucket.now = (b"first", "text/plain")
+    theirs = replace(run.change, wanted={"sha256": "0" * 64, "type": "text/html"})
+    with pytest.raises(ActionError, match="another breaker") as caught:
+        await OBJECT.apply(theirs, run.context)
+    assert (caught.value.reason, bucket.now[0]) == (Reason.UNAVAILABLE, b"first")
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe\x00", b"x" * 70_000], ids=["no text", "too large"])
