@@ -48,7 +48,11 @@ async def run_scenario(chosen: Scenario, *, port: int = 0, tty: bool, out: TextI
     stop = asyncio.Event()
     with tempfile.TemporaryDirectory(prefix="tripswitch-demo-") as folder, _signals(stop), screen:
         screen.say("demo", f"{chosen.title}; starting the emulator")
-        emulator = await asyncio.to_thread(child.start)
+        try:
+            emulator = await asyncio.to_thread(child.start)
+        except RuntimeError as failure:
+            screen.say("demo", str(failure))
+            return 1
         try:
             async with World(emulator.url) as world:
                 await world.build()

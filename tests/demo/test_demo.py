@@ -226,3 +226,12 @@ async def test_machine_name_is_the_runbooks():
     """Names in the world are those the pipeline file uses."""
     text = (ROOT / "config" / "pipelines" / "etl.yaml").read_text()
     assert all(name in text for name in (MACHINE_NAME, RULE, DEAD, "ingest-handler", "transform-handler"))
+
+
+async def test_an_emulator_that_does_not_start_is_a_sentence_with_what_to_do(monkeypatch):
+    """No traceback of ours: its last words, and where the packages come from."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    out = io.StringIO()
+    assert await run_demo("event-loop", tty=False, out=out) == 1
+    assert "the emulator ended with 1" in out.getvalue()
+    assert "make install" in out.getvalue()

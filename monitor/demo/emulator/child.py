@@ -52,7 +52,7 @@ class Child:
         self.stop()
 
 
-def start(*, port: int = 0, seconds: float = 20) -> Child:
+def start(*, port: int = 0, seconds: float = 60) -> Child:
     """Start an emulator on loopback and wait until it listens. Raises RuntimeError with its last words."""
     with tempfile.TemporaryDirectory() as folder:
         told, words = Path(folder, "port"), Path(folder, "log")
@@ -66,9 +66,14 @@ def start(*, port: int = 0, seconds: float = 20) -> Child:
             if told.exists():
                 return Child(f"http://127.0.0.1:{told.read_text()}", process)
             time.sleep(0.02)
+        ended = process.poll()
         process.kill()
         process.wait()
-        raise RuntimeError(f"the emulator did not start: {words.read_text()[-2000:]}")
+        why = f"did not answer within {seconds:g} s" if ended is None else f"ended with {ended}"
+        raise RuntimeError(
+            f"the emulator {why}; what it needs comes with `make install` or pip install 'tripswitch[demo]'. "
+            f"Its last words:\n{words.read_text()[-2000:]}"
+        )
 
 
 class Side:
