@@ -42,9 +42,19 @@ class Receipt:
     data: Mapping[str, Json] = field(default_factory=dict)
 
 
+#: First words of resources that one account has once, whatever the region: pipelines of two regions share them.
+_EVERYWHERE = frozenset({"budgets", "cloudfront", "iam", "route53", "s3"})
+
+
 def property_key(account: str, region: str, change: Change) -> str | None:
-    """`ACCOUNT/REGION/RESOURCE/PROPERTY`: the property's name in claims and memories; None for processes."""
-    return None if change.property is None else f"{account}/{region}/{change.resource}/{change.property}"
+    """`ACCOUNT/REGION/RESOURCE/PROPERTY`: the property's name in claims and memories; None for processes.
+
+    `global` stands for the region of what belongs to none: a bucket (its name is unique), a role, a distribution.
+    """
+    if change.property is None:
+        return None
+    place = "global" if change.resource.partition("/")[0] in _EVERYWHERE else region
+    return f"{account}/{place}/{change.resource}/{change.property}"
 
 
 class Phase(StrEnum):

@@ -56,7 +56,7 @@ class DriftWatch:
         try:
             account, region = await self._services.cloud.identity(spec)
             changes = Changes(self._services, self._ledger, Place(account, region))
-            if entry.claim != Place(account, region).claim_key(entry.change):
+            if not Place(account, region).holds(entry):
                 return  # the pipeline moved to another account: nothing there is ours
             # Under the claim's lock: another worker may be putting the value back at this very moment.
             async with self._services.claims[entry.claim or ""]:

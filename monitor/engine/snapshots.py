@@ -132,6 +132,8 @@ class Snapshots:
         if key is None or (await services.journal.claim(key)).claim is not None:
             return
         value = await action.capture(change, Looking(services, spec, services.cloud.writes(aws, _nothing)))
+        if (await services.journal.claim(key)).claim is not None:
+            return  # set by us in between, perhaps
         known, now = await services.journal.good(key), services.clock.now()
         fresh = known.values and known.values[-1].value == value and now - known.values[-1].at < AGAIN
         if value is not None and not fresh and self._is_well(worker, spec):

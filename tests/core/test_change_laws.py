@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.change import Change, Claim, Entry, Phase, Receipt, resume, resume_undo
+from monitor.core.change import Change, Claim, Entry, Phase, Receipt, property_key, resume, resume_undo
 from monitor.core.codec import decode, encode
 
 CHANGE = Change("cut", "fn", 5, "set fn to 5", {"name": "fn"}, "reserved")
@@ -116,3 +116,18 @@ def test_a_foreign_value_is_refused_by_the_codec() -> None:
     """Nothing is stored that could not be read back."""
     with pytest.raises(TypeError):
         encode({"x": object()})
+
+
+@pytest.mark.parametrize(
+    ("resource", "key"),
+    [
+        ("lambda/ingest", "1/eu-west-1/lambda/ingest/value"),
+        ("s3/raw", "1/global/s3/raw/value"),
+        ("iam/role/policy", "1/global/iam/role/policy/value"),
+        ("budgets/jaunt", "1/global/budgets/jaunt/value"),
+        ("cloudfront/E1", "1/global/cloudfront/E1/value"),
+    ],
+)
+def test_what_belongs_to_no_region_is_named_without_one(resource: str, key: str) -> None:
+    """Pipelines of two regions meet on one claim, or each would restore the other's value."""
+    assert property_key("1", "eu-west-1", replace(CHANGE, resource=resource, property="value")) == key

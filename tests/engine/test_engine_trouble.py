@@ -8,7 +8,7 @@ from engine_rig import ACCOUNT, REGION, Rig, breaker, check, pipeline, step
 
 from monitor.core.model import Reason
 from monitor.core.ports import StoreUnavailable
-from monitor.core.spec import LimitsSpec, RecoverSpec, Term
+from monitor.core.spec import AwsSpec, LimitsSpec, RecoverSpec, Term
 from monitor.plugin import ActionError, ProbeError
 
 MANUAL = RecoverSpec("manual", timedelta(seconds=10))
@@ -322,6 +322,25 @@ async def test_shared_claims_restore_the_base_in_every_order(rig: Rig, first: st
     assert rig.world.properties["gate"] == 100
     assert rig.told("action.drifted") == []
     assert await rig.store.scan("claim") == []
+
+
+@pytest.mark.parametrize("leave", ["etl", "web"])
+async def test_pipelines_of_two_regions_share_what_belongs_to_none(rig: Rig, leave: str) -> None:
+    """One bucket, held from two regions: the last to let go restores what was there before both."""
+    cut = breaker("cut", step("cut", name="s3/site", value=5), recover=MANUAL)
+    rig.world.properties["s3/site"] = 100
+    await rig.start(pipeline(cut), pipeline(cut, name="web", aws=AwsSpec(region="eu-west-1")))
+    rig.load(50)
+    for name in ("etl", "web"):
+        await rig.until(rig.is_in("open", f"{name}/cut"), 60)
+    rig.load(1)
+    stays = "web" if leave == "etl" else "etl"
+    assert (await rig.ask(rig.surface.reset(f"{leave}/cut", "ann"))).ok
+    await rig.until(rig.is_in("closed", f"{leave}/cut"), 60)
+    assert rig.world.properties["s3/site"] == 5
+    assert (await rig.ask(rig.surface.reset(f"{stays}/cut", "ann"))).ok
+    await rig.until(rig.is_in("closed", f"{stays}/cut"), 60)
+    assert rig.world.properties["s3/site"] == 100
 
 
 async def test_incidents_are_adopted_and_resolved(rig: Rig) -> None:
