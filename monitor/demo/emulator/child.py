@@ -52,7 +52,7 @@ class Child:
         self.stop()
 
 
-def start(*, port: int = 0, seconds: float = 60) -> Child:
+def start(*, port: int = 0, seconds: float = 120) -> Child:
     """Start an emulator on loopback and wait until it listens. Raises RuntimeError with its last words."""
     with tempfile.TemporaryDirectory() as folder:
         told, words = Path(folder, "port"), Path(folder, "log")
