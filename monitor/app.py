@@ -43,7 +43,7 @@ from monitor.engine.surface import EngineSurface
 from monitor.engine.watch import watch_files
 from monitor.notices import Channels, Outbox
 from monitor.plugin import ActionError, Registry
-from monitor.settings import Settings
+from monitor.settings import Settings, environ
 from monitor.store import open_store
 from monitor.telemetry import Instruments, Redactor, SurfaceCollector, configure_logging
 from monitor.web import WebSettings, make_app
@@ -290,6 +290,8 @@ def aws_settings(settings: Settings) -> AwsSettings:
     """What the AWS room needs to know of the settings."""
     return AwsSettings(
         endpoint_url=settings.endpoint,
+        # Other SDKs, ECS and the Helm chart say AWS_REGION; botocore by itself reads AWS_DEFAULT_REGION only.
+        default_region=environ().get("AWS_REGION") or None,
         read_share=settings.read_share,
         # One call must end well within the grace period.
         deadline=min(timedelta(seconds=20), settings.grace * 0.6),

@@ -99,7 +99,7 @@ def translate(error: Exception, aws_service: str, operation: str) -> Failure:
         text = _line(str(error))
         return Failure(Reason.DENIED, f"no usable credentials for {call}: {text}", identity=True, local=True)
     if isinstance(error, sdk.NoRegionError):
-        return Failure(Reason.INVALID, "no region: set `aws: {region: ...}` or AWS_DEFAULT_REGION", local=True)
+        return Failure(Reason.INVALID, "no region: set `aws: {region: ...}` or AWS_REGION", local=True)
     if isinstance(error, sdk.UnknownServiceError):
         return Failure(Reason.INVALID, f"{call}: the SDK knows no service {aws_service!r}", local=True)
     if isinstance(error, _MALFORMED):

@@ -159,3 +159,16 @@ def test_an_interrupt_ends_quietly(file: Path) -> None:
             process.wait()
     assert process.returncode == 130
     assert words == ""
+
+
+async def test_the_region_may_come_from_aws_region(emulator: Child, world: World, tmp_path: Path) -> None:
+    """As other SDKs, containers and the chart say it; AWS_DEFAULT_REGION goes on to do."""
+    file = tmp_path / "anywhere.yaml"
+    file.write_text(FILE.replace("aws: {region: us-east-1}\n", ""))
+    given = {name: value for name, value in emulator.environment().items() if name != "AWS_DEFAULT_REGION"}
+    said = [
+        await asyncio.to_thread(tripswitch, {**given, **region}, "check", str(file))
+        for region in ({}, {"AWS_REGION": "us-east-1"}, {"AWS_DEFAULT_REGION": "us-east-1"})
+    ]
+    assert [one.returncode for one in said] == [3, 0, 0], said
+    assert "no region: set `aws: {region: ...}` or AWS_REGION" in said[0].stdout
