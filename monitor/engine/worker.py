@@ -311,7 +311,8 @@ class Worker:
         assert trip is not None
         found = self._judge.match(trip.spec)
         if found.truth is True and self._let_in():
-            return "relapse: " + "; ".join(found.reasons)
+            # In the same words as a trip: steps read in `${trip.reason}` which windows are missing now.
+            return "relapse: " + self._judge.because(trip.spec, found)
         if record.trial_until is None or trip.shadow:
             return None
         if record.trial_from is None:

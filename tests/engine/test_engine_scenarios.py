@@ -100,6 +100,20 @@ async def test_a_relapse_doubles_the_hold_and_is_no_new_trip(rig: Rig) -> None:
     assert rig.breaker().trips_today == 1
 
 
+async def test_a_relapse_tells_what_is_seen_now(rig: Rig) -> None:
+    """In the words of a trip, numbers included: steps read in `${trip.reason}` what they are to fill."""
+    await rig.start(pipeline(breaker()))
+    rig.load(50)
+    await rig.until(rig.is_in("open"))
+    rig.load(1)
+    await rig.until(lambda: rig.world.properties["gate"] == 100)
+    await rig.run(15)
+    rig.load(73)
+    await rig.until(rig.is_in("open"), 30)
+    [told] = rig.told("breaker.relapsed")
+    assert told.startswith("relapse: a level: 73 things above 10")
+
+
 async def test_what_is_seen_before_the_undo_is_no_relapse(rig: Rig) -> None:
     """While the cut keeps the check critical, the recovery still gets its trial; then it is judged anew."""
     await rig.start(pipeline(breaker()))
