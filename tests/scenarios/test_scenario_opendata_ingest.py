@@ -20,7 +20,7 @@ async def hourly(scene, world: Pulse, hours: range) -> None:
     for ago in hours:
         at = world.hours_ago(ago).timestamp() + 1800
         await scene.side.door.post("clock", at=at)
-        await world.put(RAW, "raw", f"{ago}-hours-ago")
+        await world.put(RAW, "raw", f"{world.hours_ago(ago):%dT%H}")
     await scene.side.door.post("clock", at=scene.clock.now().timestamp())
 
 
@@ -34,6 +34,7 @@ async def test_b1_missing_hours_are_backfilled_one_by_one_once_the_source_answer
             step=20,
             UPSTREAM=api.url,
             CYCLE_INTERVAL="1m",
+            CYCLES_TRIAL="1h",
             **HERE,
         )
         world = await pulse(scene)
@@ -57,6 +58,11 @@ async def test_b1_missing_hours_are_backfilled_one_by_one_once_the_source_answer
         assert all(one["backfill"] is True for one in sent[1:])
 
         await hourly(scene, world, range(1, 3))  # what the backfill writes
+        await scene.until(breaker="half_open", within="30m")
+        await scene.until(breaker="open", within="1h")  # 12:00 is missing, too: a relapse, and that hour is filled
+        sent = await world.invoked(INGEST)
+        assert [one["timestamp"][:16] for one in sent if "timestamp" in one] == [*stamps, "2026-03-04T12:00"]
+        await hourly(scene, world, range(2))
         await scene.until(breaker="closed", within="2h")
 
 
