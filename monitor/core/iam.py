@@ -17,7 +17,8 @@ PREFIXES: Mapping[str, str] = {
     "apigatewayv2": "apigateway", "elb": "elasticloadbalancing", "elbv2": "elasticloadbalancing",
     "emr": "elasticmapreduce", "opensearch": "es", "efs": "elasticfilesystem", "mwaa": "airflow", "amp": "aps",
     "timestream-query": "timestream", "timestream-write": "timestream", "dynamodbstreams": "dynamodb",
-    "accessanalyzer": "access-analyzer", "kinesisanalyticsv2": "kinesisanalytics", "sesv2": "ses", "neptune": "rds", "docdb": "rds", "wafv2": "wafv2",
+    "accessanalyzer": "access-analyzer", "kinesisanalyticsv2": "kinesisanalytics", "sesv2": "ses", "neptune": "rds",
+    "docdb": "rds",
 }  # fmt: skip
 
 #: Where the action is not called like the operation.
