@@ -78,7 +78,8 @@ def plan(params: IndexParams, now: datetime) -> Change:
     columns = [column.lower() for column in params.columns]
     return Change(
         action="create_index",
-        resource=f"postgresql/{params.table}",
+        # Tables of one name stand in many databases: which one is told by the DSN's reference.
+        resource=f"postgresql/{params.dsn}/{params.table.lower()}",
         property=f"index {params.index}",
         wanted=list(columns),
         summary=f"create the index {params.index} on {params.table} ({', '.join(columns)}) concurrently",
@@ -90,7 +91,8 @@ async def capture(change: Change, ctx: ActionContext) -> Json:
     """The columns of the index; None where there is none that can be used."""
     params = IndexParams.model_validate(change.params)
     async with connected(params.dsn, params.wait, ctx) as session:
-        return _shown(await _seen(session, params))
+        # A drop that was cut short leaves it unusable but kept up by every write: it is still to be taken back.
+        return _shown(await _seen(session, params), dropping=bool(ctx.memory.get("dropping")))
 
 
 async def apply(change: Change, ctx: ActionContext) -> Receipt:
@@ -115,10 +117,11 @@ async def undo(receipt: Receipt, ctx: ActionContext) -> Receipt:
     params = IndexParams.model_validate(change.params)
     async with connected(params.dsn, params.wait, ctx) as session:
         found = await _seen(session, params)
-        if _shown(found) == receipt.prior:
+        if _shown(found, dropping=bool(ctx.memory.get("dropping"))) == receipt.prior:
             return replace(receipt, applied=receipt.prior, changed=False, detail="was so already")
         if receipt.prior is not None:
             raise ActionError(Reason.INVALID, f"the index {params.index} was another before: restore it by hand")
+        await ctx.remember(dropping=True)
         await session.run("DROP INDEX", f"DROP INDEX CONCURRENTLY {_full_name(params)}")
     live = await confirmed(lambda: capture(change, ctx), None, ctx, f"the index {params.index}")
     return replace(receipt, applied=live, changed=True, detail="")
@@ -145,8 +148,8 @@ async def _seen(session: Session, params: IndexParams) -> Mapping[str, Any] | No
     return dict(rows[0]) if rows else None
 
 
-def _shown(found: Mapping[str, Any] | None) -> Json:
-    if found is None or not found["usable"]:
+def _shown(found: Mapping[str, Any] | None, *, dropping: bool = False) -> Json:
+    if found is None or not (found["usable"] or dropping):
         return None
     return [str(column) for column in found["columns"]] if found["ours"] else ["of another table"]
 

@@ -9,7 +9,7 @@ import pytest
 from monitor.actions.create_index import ACTION as INDEX
 from monitor.actions.vacuum_table import ACTION as VACUUM
 from monitor.plugin import ActionError, Held, Reason
-from monitor.testing import FakeActionContext, FakeAws, assert_action_conforms, run_action
+from monitor.testing import EPOCH, FakeActionContext, FakeAws, assert_action_conforms, run_action
 from tests.checks.postgres_server import server
 
 INDEXED = {"dsn": "env:DSN", "table": "events", "columns": ["event_id"]}
@@ -116,6 +116,32 @@ async def test_what_a_failed_attempt_left_is_built_anew(database, context):
     assert run.prior is None
     assert await usable(database) == ["idx_events_event_id"]
     assert context.permits == ["postgresql:DROP INDEX", "postgresql:CREATE INDEX"]
+
+
+@pytest.mark.process
+async def test_a_drop_that_was_cut_short_is_finished(database, context, dsn):
+    """The server ends it while it waits for a reader: the unusable rest still is ours, until it is gone."""
+    import asyncpg
+
+    run = await run_action(INDEX, {**INDEXED, "wait": "1s"}, context.aws, context)
+    reader = await asyncpg.connect(dsn)
+    await reader.execute("begin; select * from events where event_id = '1'")
+    with pytest.raises(ActionError) as told:
+        await run.undo(INDEX)
+    assert told.value.reason is Reason.TIMEOUT
+    assert await usable(database) == []
+    assert await INDEX.capture(run.change, context) == ["event_id"]
+    await reader.close()
+    assert (await run.undo(INDEX)).changed
+    assert await database.fetchval("select to_regclass('idx_events_event_id')") is None
+    assert await INDEX.capture(run.change, context) is None
+
+
+def test_tables_of_one_name_in_two_databases_are_two():
+    """A claim on one says nothing of the other."""
+    one, other = (INDEX.plan(INDEX.params.model_validate({**INDEXED, "dsn": dsn}), EPOCH) for dsn in ("env:A", "env:B"))
+    assert one.resource != other.resource
+    assert one.resource == "postgresql/env:A/events"
 
 
 @pytest.mark.process
