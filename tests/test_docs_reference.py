@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +85,23 @@ def test_the_pages_are_checked_in() -> None:
     there = [reference.ROOT / "docs" / "reference" / f"{name}.md" for name in PAGES]
     there.append(reference.ROOT / "config" / "schema" / "pipeline.schema.json")
     assert [file for file in there if not file.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [("Kinds", sorted(check.kind for check in KINDS)), ("Actions", sorted(action.name for action in ACTIONS))],
+)
+def test_the_changelog_lists_what_is_shipped(line: str, names: list[str]) -> None:
+    """Sorted, none forgotten and none too many."""
+    text = (reference.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    told = text.split(f"- {line}: ")[1].split("\n- ")[0].split("; steps")[0]
+    assert re.findall(r"`(\w+)`", told) == names
+
+
+@pytest.mark.parametrize(
+    ("page", "said", "names"), [("docs/comparison.md", "kinds", KINDS), ("docs/comparison.md", "actions", ACTIONS)]
+)
+def test_pages_count_what_is_shipped(page: str, said: str, names: tuple[Any, ...]) -> None:
+    """A page that says how many says it right."""
+    text = (reference.ROOT / page).read_text(encoding="utf-8")
+    assert set(re.findall(rf"\b(\d+) {said}\b", text)) == {str(len(names))}
