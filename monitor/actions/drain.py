@@ -24,6 +24,8 @@ WORKERS = 64
 #: At least one refill of the ListExecutions bucket between two listings (2 to 5 per second).
 RELIST_SECONDS, SETTLING_SECONDS = 1.0, 5.0
 PATIENCE = 3
+#: How old an answer about an execution's state may be when it is stopped.
+FRESH = timedelta(seconds=10)
 _SOON = frozenset({Reason.TIMEOUT, Reason.THROTTLED, Reason.UNAVAILABLE})
 
 
@@ -69,8 +71,10 @@ class Drain:
     recent: frozenset[str] = frozenset()
     #: Rounds in a row in which AWS accepted nothing.
     fruitless: int = 0
-    #: By execution: whether it is in a young state. A state that is left is followed by a younger one.
-    moved_on: dict[str, bool] = field(default_factory=dict)
+    #: In a young state: a state that is left is followed by a younger one, so they are never asked about again.
+    moved_on: set[str] = field(default_factory=set)
+    #: By execution, when it was last seen in an old state.
+    stuck_at: dict[str, datetime] = field(default_factory=dict)
     reruns: Reruns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,16 +105,22 @@ class Drain:
         """Old executions say nothing about the source, nor does a step that is to leave some running."""
         return self.params.older_than is None and self.params.state_older_than is None and not self.beyond
 
-    async def _in_old_states(self, rows: list[Row]) -> list[Row]:
-        """Those that entered their present state long enough before the step began; each is asked about once."""
+    async def _in_old_states(self, rows: list[Row], since: datetime | None = None) -> list[Row]:
+        """Those that entered their present state long enough before the step began; an answer from after `since` (by
+        default any) is not asked for again."""
         span = self.params.state_older_than
         if span is None:
             return rows
         for row in rows:
-            if row.arn not in self.moved_on:
-                entered = await state_entered(row.arn, self.ctx)
-                self.moved_on[row.arn] = entered is None or entered > self.window.began - span
-        return [row for row in rows if not self.moved_on[row.arn]]
+            seen = self.stuck_at.get(row.arn)
+            if row.arn in self.moved_on or (seen is not None and (since is None or seen >= since)):
+                continue
+            entered = await state_entered(row.arn, self.ctx)
+            if entered is None or entered > self.window.began - span:
+                self.moved_on.add(row.arn)
+            else:
+                self.stuck_at[row.arn] = self.ctx.now()
+        return [row for row in rows if row.arn not in self.moved_on]
 
     async def _within_limit(self, rows: list[Row]) -> list[Row]:
         """The rows this step may stop: those up to a remembered mark, which moves until `limit` rows lie before it."""
@@ -146,10 +156,12 @@ class Drain:
                 left = total - len(accepted)
                 await self.ctx.progress(self.stopped, left, self._eta(left))
 
-        size = BATCH if self.params.rerun else total
+        size = BATCH if self.params.rerun or self.params.state_older_than is not None else total
         try:
             for at in range(0, total, size):
-                await self._stop_batch([row.arn for row in rows[at : at + size]], stop, accepted)
+                # Those that were asked about while a thousand others were stopped may have gone on since.
+                due = await self._in_old_states(rows[at : at + size], self.ctx.now() - FRESH)
+                await self._stop_batch([row.arn for row in due], stop, accepted)
         finally:
             self.recent = frozenset(accepted)
             await self.ctx.remember(stopped=self.stopped)
@@ -167,11 +179,15 @@ class Drain:
         await self.reruns.finish(accepted[done:])
 
     async def _stop_again(self, arns: Sequence[str]) -> None:
+        ended = []
         for arn in arns:
             seen = await self.ctx.aws.call("stepfunctions", "DescribeExecution", executionArn=arn)
             if seen["status"] == "RUNNING":
+                if not await self._in_old_states([Row(seen["startDate"], arn)]):
+                    continue  # it went on while nobody looked
                 await self._stop(arn)
-        await self.reruns.finish(arns)
+            ended.append(arn)
+        await self.reruns.finish(ended)
 
     async def _stop(self, arn: str) -> None:
         error_code, cause = self.params.error, self.params.cause

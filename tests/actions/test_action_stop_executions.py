@@ -451,3 +451,28 @@ async def test_the_age_of_the_state_chooses(world):
     assert sorted(asked) == ["redriven", "stuck", "young"]
     assert (run.receipt.data["stopped"], run.receipt.verified) == (1, True)
     assert "15m or longer in one state" in run.change.summary
+
+
+async def test_what_goes_on_while_others_are_stopped_is_left_alone(world):
+    """Thirty hang; the last of them leaves its state while the first are being stopped."""
+    functions = StepFunctions()
+    for number in range(30):
+        functions.add(f"e{number:02}", EPOCH - timedelta(hours=1, seconds=30 - number))
+    stuck = entered(("TaskStateEntered", "Fetch", 1200))
+    left = [("TaskStateEntered", "Fetch", 1200), ("TaskStateExited", "Fetch", 1), ("TaskStateEntered", "Store", 1)]
+    gone_on = entered(*left)
+    going_on = set()
+
+    def slowly(arn):
+        functions.aws.clock.jump(timedelta(seconds=1))
+        going_on.add("e29")
+
+    def history(*, executionArn, reverseOrder, maxResults, includeExecutionData):
+        return {"events": gone_on if executionArn.rsplit(":", 1)[-1] in going_on else stuck}
+
+    functions.before_stop = slowly
+    replies = {**functions.replies, "stepfunctions.GetExecutionHistory": history}
+    functions.__class__ = type("WithHistory", (StepFunctions,), {"replies": replies})
+    run = await drain(world(functions), state_older_than="15m")
+    assert functions.running() == ["e29"]
+    assert run.receipt.data["stopped"] == 29
