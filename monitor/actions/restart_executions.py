@@ -106,19 +106,18 @@ async def _restart(one: Failed, merge: Mapping[str, Any], tally: Tally, ctx: Act
         return
     machine = seen.get("stateMachineAliasArn") or seen.get("stateMachineVersionArn") or seen["stateMachineArn"]
     try:
-        await ctx.aws.mutate(
+        reply: Mapping[str, Any] = await ctx.aws.mutate(
             "stepfunctions", "StartExecution", stateMachineArn=machine, name=restart_name(one.arn),
             input=json.dumps(merged(given, merge)),
         )  # fmt: skip
     except ActionError as error:
-        # Started by an attempt before this one, or by an earlier trip: once is enough.
         if "ExecutionAlreadyExists" not in error.detail:
             raise
-        # Ended meanwhile: started by an attempt before this one, or by an earlier trip. Once is enough.
-        before = await described(f"{one.arn.rsplit(':', 1)[0]}:{restart_name(one.arn)}", ctx)
-        if before.seen["startDate"] < ctx.trip.started_at - SKEW:
-            tally.skip(one, "an earlier trip started it anew")
-            return
+        reply = (await described(f"{one.arn.rsplit(':', 1)[0]}:{restart_name(one.arn)}", ctx)).seen
+    # It may run or have ended already: started by an attempt before this one, or by an earlier trip. Once is enough.
+    if reply["startDate"] < ctx.trip.started_at - SKEW:
+        tally.skip(one, "an earlier trip started it anew")
+        return
     tally.did(one)
 
 

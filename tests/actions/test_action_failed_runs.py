@@ -66,7 +66,7 @@ class Failures:
         if PREFIX + name not in self.rows:
             self.add(name, ago=-1, lasted=0, status="RUNNING", given=json.loads(input))
             self.rows[PREFIX + name]["startDate"] = self.aws.clock.now()
-        return {"executionArn": PREFIX + name, "startDate": EPOCH}
+        return {"executionArn": PREFIX + name, "startDate": self.rows[PREFIX + name]["startDate"]}
 
     def running(self):
         return sorted(row["name"] for row in self.rows.values() if row["status"] == "RUNNING")
@@ -224,6 +224,16 @@ async def test_a_restart_happens_once(world):
     again = await RESTART.apply(first.change, FakeActionContext(context.aws))
     assert again.data["done"] == 1
     assert len(failures.rows) == 2
+
+
+async def test_what_an_earlier_trip_started_anew_and_still_runs_is_not_counted(world):
+    """AWS answers as if it had started it now, with the date of the first start."""
+    failures = Failures()
+    failures.add("porto")
+    failures.add(restart_name(PREFIX + "porto"), ago=7200, status="RUNNING")
+    run = await run_action(RESTART, CITIES, world(failures, RESTART).aws)
+    assert (run.receipt.data["done"], run.receipt.changed) == (0, False)
+    assert "an earlier trip started it anew" in run.receipt.detail
 
 
 async def test_an_input_that_is_no_object_is_named(world):
