@@ -7,6 +7,7 @@ tripswitch's holds the property: what was set by us says nothing about what was 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -88,24 +89,26 @@ class Snapshots:
         pause = FIRST
         while True:
             await self._services.clock.sleep(pause)
-            await self._supervisor.spawn("probe:snapshots", self.look())
+            for worker in self._workers():
+                spec = worker.spec
+                if spec is not None and spec.mode is not Mode.OBSERVE:
+                    # A bug in one action ends the look at one breaker; the supervisor tells of it.
+                    await asyncio.wait(
+                        {self._supervisor.spawn(f"probe:snapshots:{spec.key}", self._look(worker, spec))}
+                    )
             pause = EVERY
 
-    async def look(self) -> None:
-        """One look at everything that is well. A failed read or write costs one look."""
-        for worker in self._workers():
-            spec = worker.spec
-            if spec is None or spec.mode is Mode.OBSERVE:
-                continue
-            for action, change in self._remembered(spec):
-                if not self._is_well(worker, spec):
-                    break
-                try:
-                    await self._keep(worker, spec, action, change)
-                except (ProbeError, ActionError, Held) as error:
-                    log.debug("snapshot.unread", breaker=spec.key, resource=change.resource, detail=str(error))
-                except StoreError as error:
-                    log.debug("snapshot.unwritten", breaker=spec.key, resource=change.resource, detail=str(error))
+    async def _look(self, worker: Worker, spec: BreakerSpec) -> None:
+        """One look at what one breaker may put back, while all is well. A failed read or write costs one look."""
+        for action, change in self._remembered(spec):
+            if not self._is_well(worker, spec):
+                break
+            try:
+                await self._keep(worker, spec, action, change)
+            except (ProbeError, ActionError, Held) as error:
+                log.debug("snapshot.unread", breaker=spec.key, resource=change.resource, detail=str(error))
+            except StoreError as error:
+                log.debug("snapshot.unwritten", breaker=spec.key, resource=change.resource, detail=str(error))
 
     def _remembered(self, spec: BreakerSpec) -> Iterator[tuple[Action[Params], Change]]:
         for step in (*spec.on_trip, *(spec.recover.steps or ())):

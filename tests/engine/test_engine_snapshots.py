@@ -115,3 +115,19 @@ async def test_a_look_that_fails_costs_a_look(rig: Rig, back, monkeypatch) -> No
     await rig.run(FIRST + LOOK)
     known = await rig.engine.services.journal.good("123456789012/us-east-1/gate/value")
     assert known.newest_first() == [100]
+
+
+async def test_a_bug_in_one_look_costs_no_other_one(rig: Rig, back, monkeypatch) -> None:
+    """An answer that an action can't read, at every look: the other breakers' values are remembered all the same."""
+    capture = ACTIONS["good"].capture
+
+    async def clumsy(change, ctx):
+        if change.resource == "door":
+            raise ValueError("no JSON at all")
+        return await capture(change, ctx)
+
+    monkeypatch.setitem(engine_rig.ACTIONS, "good", replace(ACTIONS["good"], capture=clumsy))
+    await rig.start(pipeline(breaker("a", step("good", name="door"), recover=MANUAL), back()))
+    await rig.run(FIRST + LOOK)
+    known = await rig.engine.services.journal.good("123456789012/us-east-1/gate/value")
+    assert known.newest_first() == [100]
