@@ -14,6 +14,7 @@ from monitor.core.ports import Lease
 from monitor.core.spec import BreakerSpec, Pipeline
 from monitor.core.view import Outcome
 from monitor.engine.journal import Ledger
+from monitor.engine.pleas import unheard
 from monitor.engine.services import Services
 from monitor.engine.supervisor import Supervisor
 from monitor.engine.worker import Worker
@@ -51,7 +52,11 @@ class Crew:
                 await self._services.incidents.closed(name, breaker)
             if spec is not None or record.state is not State.CLOSED or ledger.undoable():
                 self._remember_restart(spec, record)
-                self._employ(Worker(self._services, ledger, spec))
+                worker = Worker(self._services, ledger, spec)
+                known = self._services.incidents.get(record.trip.incident or "") if record.trip is not None else None
+                for event, text in unheard(record, known):
+                    worker.report(event, text)
+                self._employ(worker)
         for spec in pipeline.breakers.values() if pipeline else ():
             if spec.name not in ledgers:
                 self._employ(Worker(self._services, Ledger(Breaker(spec.pipeline, spec.name)), spec))

@@ -27,6 +27,7 @@ from monitor.engine.consent import is_capped, named, names, question
 from monitor.engine.gates import Hold
 from monitor.engine.journal import Ledger
 from monitor.engine.permits import Permits
+from monitor.engine.pleas import failed_words, held_words
 from monitor.engine.ramp import Ramp, Stage
 from monitor.engine.services import Services
 from monitor.engine.sources import gap_of
@@ -372,7 +373,7 @@ class Steps:
         await self._put(index, replace(step, phase=StepPhase.HELD, gate=hold.gate, detail=detail, plan=plan))
         if news and hold.gate != "interrupted":
             self._services.meter.action_held(self._record.pipeline, self._record.name, step.spec.verb, hold.gate)
-            self._report("action.held", f"{step.spec.verb} held by {hold.gate}: {detail}")
+            self._report("action.held", held_words(step.spec.verb, hold.gate, detail))
 
     async def _failed(self, index: int, failure: Failure) -> float | None:
         step = self._record.steps[index]
@@ -392,7 +393,7 @@ class Steps:
         )
         if attempts == 1 or (step.reason, step.detail) != (reason, detail) or attempts % 10 == 0:
             event = "action.retrying" if soon else "action.failed"
-            self._report(event, f"{step.spec.verb} failed ({reason}): {detail}")
+            self._report(event, failed_words(step.spec.verb, reason, detail))
         return None if until is None else pause
 
     def _aws_spec(self) -> AwsSpec:
