@@ -7,6 +7,7 @@ duration. Source: Lambda API reference, UpdateFunctionConfiguration (128 MB to 1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,6 +42,9 @@ class MemoryParams(Params):
     alias: str | None = Field(
         default=None, min_length=1, description="The alias that serves the traffic: publish a version and move it."
     )
+    never_lower: bool = Field(
+        default=False, description="Leave a function alone that has as much already; what was good enough stays."
+    )
     unreleased: bool = Field(
         default=False, description="Publish even if $LATEST holds code or settings that the alias does not serve yet."
     )
@@ -55,9 +59,10 @@ def plan(params: MemoryParams, now: datetime) -> Change:
         resource=f"lambda/{name}",
         property="memory" + (f"@{params.alias}" if params.alias else ""),
         wanted=wanted_at(Place(name, params.alias), params.memory),
-        summary=f"set the memory of {name} to {params.memory} MB{where}",
+        summary=f"{'raise' if params.never_lower else 'set'} the memory of {name} to {params.memory} MB{where}",
         params={
             "function": name, "memory": params.memory, "alias": params.alias, "unreleased": params.unreleased,
+            "never_lower": params.never_lower,
         },
     )  # fmt: skip
 
@@ -65,6 +70,17 @@ def plan(params: MemoryParams, now: datetime) -> Change:
 async def capture(change: Change, ctx: ActionContext) -> Json:
     """Megabytes; with an alias of $LATEST and of what it serves."""
     return await captured(place_of(change), _SETTING, ctx)
+
+
+async def resolve(change: Change, base: Json, ctx: ActionContext) -> Json:
+    """What is wanted; with `never_lower` the present size where that is as large."""
+    asked = change.params["memory"]
+    assert isinstance(asked, int)
+    served = base.get("served") if isinstance(base, Mapping) else base
+    mixed = served.get("mixed") if isinstance(served, Mapping) else None
+    sizes = mixed.values() if isinstance(mixed, Mapping) else (served,)
+    enough = any(isinstance(size, int) and size >= asked for size in sizes)
+    return base if change.params.get("never_lower") and enough else change.wanted
 
 
 async def apply(change: Change, ctx: ActionContext) -> Receipt:
@@ -92,6 +108,7 @@ ACTION = Action(
     capture=capture,
     apply=apply,
     undo=undo,
+    resolve=resolve,
     permissions=(
         "lambda:GetFunctionConfiguration",
         "lambda:UpdateFunctionConfiguration",

@@ -169,6 +169,18 @@ async def test_memory_is_set_where_the_traffic_is_and_restored(fake, params):
     assert run.change.summary.startswith("set the memory of api to 512 MB")
 
 
+@pytest.mark.parametrize("alias", [{}, {"alias": "LIVE"}], ids=["$LATEST", "LIVE"])
+@pytest.mark.parametrize(("has", "gets"), [(512, 1024), (1024, 1024), (2048, 2048)])
+async def test_more_memory_is_never_less(fake, alias, has, gets):
+    """A function that is short of two gigabytes is not helped with one."""
+    function = Function(memory=has).release()
+    params = {"function": "api", "memory": 1024, "never_lower": True, **alias}
+    run = await run_action(MEMORY, params, fake(function.replies, action=MEMORY))
+    assert (function.served() if alias else function.latest)["MemorySize"] == gets
+    assert run.receipt.changed == (has < gets)
+    assert run.change.summary.startswith("raise the memory of api to 1024 MB")
+
+
 async def test_a_closed_gate_passes_through(fake):
     """And nothing was sent."""
     aws = fake(Function().replies)
