@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from monitor.plugin import (
     ActionContext,
     ActionError,
     Json,
+    Permission,
     ProbeError,
     Reason,
     ResourceKind,
     Selector,
+    discovery,
     is_glob,
+    need,
     progress_of,
     target_name,
 )
@@ -29,6 +33,13 @@ KEPT = 20_000
 SKEW = timedelta(seconds=5)
 #: Events read of a history; a state with more of them since it was entered is at least as old as the oldest.
 EVENTS = 100
+#: What finding, listing and describing executions asks of IAM.
+READS = (
+    "states:ListStateMachines",
+    "states:DescribeStateMachine",
+    "states:ListExecutions",
+    "states:DescribeExecution",
+)
 _RERUN = re.compile(r"retry-[0-9a-f]{32}")
 
 
@@ -133,6 +144,29 @@ async def state_entered(arn: str, ctx: ActionContext) -> datetime | None:
         return None
     events = reply.get("events", ())
     return progress_of(events, is_whole="nextToken" not in reply).entered if events else None
+
+
+def reads_of(machines: Selector) -> list[Permission]:
+    """The same for these machines alone."""
+    return [
+        *discovery(ResourceKind.STATE_MACHINE, machines),
+        need("states:DescribeStateMachine", "states:ListExecutions", machine=machines),
+        need("states:DescribeExecution", execution=machines),
+    ]
+
+
+def origin_of(seen: Mapping[str, Any]) -> str:
+    """The alias, version or machine that a described execution was started through."""
+    return str(seen.get("stateMachineAliasArn") or seen.get("stateMachineVersionArn") or seen["stateMachineArn"])
+
+
+def cant_start_anew(seen: Mapping[str, Any]) -> str:
+    """Why a described execution can't be started once more with its input; empty if it can."""
+    if seen.get("mapRunArn"):
+        return "it is a child of a map run"
+    if "input" not in seen or not (seen.get("inputDetails") or {}).get("included", True):
+        return "AWS does not return its whole input"
+    return ""
 
 
 async def running(machines: Sequence[str], ctx: ActionContext) -> Json:

@@ -6,14 +6,14 @@ shapes can be sent. Errors are told by their SQLSTATE: the server's texts may qu
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from monitor.actions.secret_reference import SecretReference
 from monitor.plugin import ActionContext, ActionError, Reason
 
 #: An unquoted name as PostgreSQL takes it, with its schema where it is a table's.
@@ -30,15 +30,8 @@ _STATES = (
 )
 
 
-def _is_reference(dsn: str) -> str:
-    if not re.match(r"(env|file|ssm|secretsmanager):.", dsn):
-        raise ValueError("a secret belongs in no file: refer to it by env:, file:, ssm: or secretsmanager:")
-    return dsn
-
-
 Dsn = Annotated[
-    str,
-    AfterValidator(_is_reference),
+    SecretReference,
     Field(description="Secret reference (`env:`, `file:`, `ssm:`, `secretsmanager:`) to a postgresql:// URL."),
 ]
 Table = Annotated[str, Field(pattern=f"^{NAME}(\\.{NAME})?$", description="Table, with its schema where needed.")]

@@ -15,7 +15,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.actions.executions import SKEW
+from monitor.actions.executions import READS, SKEW, reads_of
 from monitor.actions.failed_runs import Failed, FailedParams, Tally, described, listed, told
 from monitor.plugin import (
     Action,
@@ -28,7 +28,6 @@ from monitor.plugin import (
     Receipt,
     ResourceKind,
     Risk,
-    discovery,
     need,
 )
 
@@ -113,10 +112,7 @@ def _unfit(one: Failed, ctx: ActionContext) -> str | None:
 
 def needs(params: FailedParams) -> list[Permission]:
     """For IAM: what one step asks."""
-    machines = params.state_machines
-    found = [*discovery(ResourceKind.STATE_MACHINE, machines), need("states:DescribeExecution", execution=machines)]
-    found.append(need("states:DescribeStateMachine", "states:ListExecutions", machine=machines))
-    return [*found, need("states:RedriveExecution", execution=machines)]
+    return [*reads_of(params.state_machines), need("states:RedriveExecution", execution=params.state_machines)]
 
 
 ACTION = Action(
@@ -128,13 +124,7 @@ ACTION = Action(
     capture=capture,
     apply=apply,
     undo=None,
-    permissions=(
-        "states:ListStateMachines",
-        "states:DescribeStateMachine",
-        "states:ListExecutions",
-        "states:DescribeExecution",
-        "states:RedriveExecution",
-    ),
+    permissions=(*READS, "states:RedriveExecution"),
     example="redrive_executions: {state_machines: [etl-workflow], failed_within: 2h, most: 50, rate: 1}",
     blast_radius="Up to `most` failed executions run again.",
     resource_field="state_machines",

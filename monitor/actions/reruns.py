@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.actions.crew import each
+from monitor.actions.executions import cant_start_anew, origin_of
 from monitor.plugin import ActionContext, ActionError, Json, Reason
 
 #: Executions stopped and started again together; also the bound of what is remembered.
@@ -62,10 +63,9 @@ class Reruns:
             self._skip(arn, why)
             return
         name = rerun_name(arn)
-        machine = seen.get("stateMachineAliasArn") or seen.get("stateMachineVersionArn") or seen["stateMachineArn"]
         try:
             await self.ctx.aws.mutate(
-                "stepfunctions", "StartExecution", stateMachineArn=machine, name=name, input=seen["input"]
+                "stepfunctions", "StartExecution", stateMachineArn=origin_of(seen), name=name, input=seen["input"]
             )
         except ActionError as error:
             # The rerun of an earlier attempt has ended already: it was started, which is what counts.
@@ -90,12 +90,7 @@ class Reruns:
             return f"it ended by itself as {seen['status']}"
         if seen.get("error") not in (None, "", self.error):
             return "someone else stopped it"
-        if seen.get("mapRunArn"):
-            return "it is a child of a map run"
-        details = seen.get("inputDetails")
-        if "input" not in seen or (details is not None and not details.get("included", True)):
-            return "AWS does not return its whole input"
-        return ""
+        return cant_start_anew(seen)
 
     def _skip(self, arn: str, why: str) -> None:
         self.skipped += 1

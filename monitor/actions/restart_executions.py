@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import Field
 
-from monitor.actions.executions import SKEW
+from monitor.actions.executions import READS, SKEW, cant_start_anew, origin_of, reads_of
 from monitor.actions.failed_runs import Failed, FailedParams, Tally, described, listed, told
 from monitor.plugin import (
     Action,
@@ -30,7 +30,6 @@ from monitor.plugin import (
     Receipt,
     ResourceKind,
     Risk,
-    discovery,
     need,
 )
 
@@ -94,20 +93,16 @@ def merged(value: Any, change: Any) -> Any:
 
 async def _restart(one: Failed, merge: Mapping[str, Any], tally: Tally, ctx: ActionContext) -> None:
     seen = one.seen
-    if seen.get("mapRunArn"):
-        tally.skip(one, "it is a child of a map run")
-        return
-    if "input" not in seen or not (seen.get("inputDetails") or {"included": True}).get("included", True):
-        tally.skip(one, "AWS does not return its whole input")
+    if why := cant_start_anew(seen):
+        tally.skip(one, why)
         return
     given = json.loads(seen["input"])
     if not isinstance(given, dict):
         tally.skip(one, "its input is no object")
         return
-    machine = seen.get("stateMachineAliasArn") or seen.get("stateMachineVersionArn") or seen["stateMachineArn"]
     try:
         reply: Mapping[str, Any] = await ctx.aws.mutate(
-            "stepfunctions", "StartExecution", stateMachineArn=machine, name=restart_name(one.arn),
+            "stepfunctions", "StartExecution", stateMachineArn=origin_of(seen), name=restart_name(one.arn),
             input=json.dumps(merged(given, merge)),
         )  # fmt: skip
     except ActionError as error:
@@ -123,10 +118,7 @@ async def _restart(one: Failed, merge: Mapping[str, Any], tally: Tally, ctx: Act
 
 def needs(params: RestartParams) -> list[Permission]:
     """For IAM: what one step asks."""
-    machines = params.state_machines
-    found = [*discovery(ResourceKind.STATE_MACHINE, machines), need("states:DescribeExecution", execution=machines)]
-    found.append(need("states:DescribeStateMachine", "states:ListExecutions", machine=machines))
-    return [*found, need("states:StartExecution", machine=machines)]
+    return [*reads_of(params.state_machines), need("states:StartExecution", machine=params.state_machines)]
 
 
 ACTION = Action(
@@ -138,13 +130,7 @@ ACTION = Action(
     capture=capture,
     apply=apply,
     undo=None,
-    permissions=(
-        "states:ListStateMachines",
-        "states:DescribeStateMachine",
-        "states:ListExecutions",
-        "states:DescribeExecution",
-        "states:StartExecution",
-    ),
+    permissions=(*READS, "states:StartExecution"),
     example="""restart_executions:
   state_machines: [etl-workflow]
   errors: [States.Timeout]

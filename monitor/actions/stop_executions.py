@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitor.actions.drain import SETTLE, Drain, StopParams, window_of
-from monitor.actions.executions import running, standard_machines
+from monitor.actions.executions import READS, reads_of, running, standard_machines
 from monitor.plugin import (
     Action,
     ActionContext,
@@ -23,7 +23,6 @@ from monitor.plugin import (
     Receipt,
     ResourceKind,
     Risk,
-    discovery,
     need,
 )
 
@@ -85,13 +84,12 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
 def needs(params: StopParams) -> list[Permission]:
     """For IAM: what one step asks, undo included."""
     machines = params.state_machines
-    found = [*discovery(ResourceKind.STATE_MACHINE, machines), need("states:StopExecution", execution=machines)]
-    found.append(need("states:DescribeStateMachine", "states:ListExecutions", machine=machines))
+    found = [*reads_of(machines), need("states:StopExecution", execution=machines)]
     if params.rerun:
         found.append(need("states:StartExecution", machine=machines))
     if params.state_older_than is not None:
         found.append(need("states:GetExecutionHistory", execution=machines))
-    return [*found, need("states:DescribeExecution", execution=machines)]
+    return found
 
 
 ACTION = Action(
@@ -103,15 +101,7 @@ ACTION = Action(
     capture=capture,
     apply=apply,
     undo=None,
-    permissions=(
-        "states:ListStateMachines",
-        "states:DescribeStateMachine",
-        "states:ListExecutions",
-        "states:DescribeExecution",
-        "states:GetExecutionHistory",
-        "states:StopExecution",
-        "states:StartExecution",
-    ),
+    permissions=(*READS, "states:GetExecutionHistory", "states:StopExecution", "states:StartExecution"),
     example="stop_executions: {state_machines: [etl-workflow], cause: Event loop mitigation}",
     blast_radius="Every running execution of the selected Standard state machines, up to `limit`.",
     resource_field="state_machines",
