@@ -30,8 +30,9 @@ def mask_url(url: str) -> str:
         return url
     if scheme == "sns":
         return url if topic_arn(url) else "sns://***"
-    if scheme == "slack-channel":  # holds a reference; anything else there may be the token itself
-        return url if is_reference(url.partition("://")[2]) else "slack-channel://***"
+    if scheme == "slack-channel":  # holds a reference; anything else there may be the token itself, options too
+        reference, query, _ = url.partition("://")[2].partition("?")
+        return f"slack-channel://{reference}{query and '?***'}" if is_reference(reference) else "slack-channel://***"
     if scheme in {"http", "https"}:
         try:
             host = urlsplit(url).hostname

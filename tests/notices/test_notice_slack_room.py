@@ -120,6 +120,7 @@ async def test_a_limit_of_slacks_is_waited_out(slack, say, clock):
         "slack-channel://env:SLACK?archive=perhaps",
         "slack-channel://env:SLACK?api=http://elsewhere.example/api",
         "slack-channel://env:SLACK?colour=red",
+        "slack-channel://env:SLACK?token=xoxb-a-token-in-the-file",
     ],
 )
 async def test_a_wrong_url_says_how_to_write_it(make_channels, slack, url):
