@@ -101,7 +101,8 @@ class Surroundings:
         if spec is None:
             return [labels]
         labels["severity"] = spec.severity.value
-        return [{**labels, "check": check} for check in sorted(checks_of(spec.condition))]
+        watched = [{**labels, "check": check} for check in sorted(checks_of(spec.condition))]
+        return watched or [labels]  # tripped by hand alone
 
     def _in(self, account: str, region: str) -> Storm:
         wishes = tuple(wish for wish in self.storms.wishes if wish.place == (account, region))

@@ -6,7 +6,7 @@ import pytest
 from engine_rig import Rig, breaker, check, pipeline
 
 from monitor.core.model import Mode
-from monitor.core.spec import MaintenanceSpec
+from monitor.core.spec import Combine, MaintenanceSpec
 
 
 def window(**matchers: str) -> MaintenanceSpec:
@@ -52,3 +52,12 @@ async def test_holding_actions_of_a_target_is_refused(rig: Rig) -> None:
     assert not said.ok
     assert "match pipeline, breaker, check" in said.message
     assert (await rig.ask(rig.surface.add_silence({"target": "q1"}, 300, "ann", ""))).ok
+
+
+async def test_a_silence_holds_a_breaker_that_watches_nothing(rig: Rig) -> None:
+    """Tripped by hand alone: its own name is what a matcher can say."""
+    await rig.start(pipeline(breaker(mode=Mode.AUTO, condition=Combine(1, ()))))
+    assert (await rig.ask(rig.surface.add_silence({"breaker": "loop"}, 300, "ann", "", hold_actions=True))).ok
+    assert (await rig.ask(rig.surface.trip("etl/loop", "ann", "drill"))).ok
+    await rig.run(60)
+    assert rig.world.done == []
