@@ -37,6 +37,8 @@ from monitor.plugin import (
 )
 
 _MINUTES = 60.0
+#: How far AWS's clock and ours may differ.
+_SKEW = timedelta(minutes=5)
 _LEFT = "set up auto scaling, alarms, tags, TTL, streams and point-in-time recovery on it, then switch the application"
 
 
@@ -83,12 +85,13 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
         await ctx.remember(backup=str((await _backup(params, ctx))["BackupArn"]))
     arn = str(ctx.memory["backup"])
     seen = await _there(target, ctx)
-    if seen is not None and (seen.get("RestoreSummary") or {}).get("SourceBackupArn") != arn:
+    if seen is not None and not _is_of_this_trip(seen, arn, ctx):
         raise ActionError(
             Reason.INVALID, f"a table {target} is there already: name another one with `to`, or delete it"
         )
     if seen is None:
         # AWS refuses a second table of that name, so a repeated attempt can't make two.
+        await ctx.remember(begun=True)
         await ctx.aws.mutate("dynamodb", "RestoreTableFromBackup", TargetTableName=target, BackupArn=arn)
 
     async def state() -> str:
@@ -104,7 +107,14 @@ async def apply(change: Change, ctx: ActionContext) -> Receipt:
     items = int((told.get("SourceTableDetails") or {}).get("ItemCount") or 0)
     data: dict[str, Json] = {"table": target, "backup": arn, "items": items}
     detail = f"{target} is ACTIVE with the keys and indexes of the backup ({items} items); {_LEFT}"
-    return Receipt(change=change, changed=True, detail=detail, data=data)
+    return Receipt(change=change, changed=bool(ctx.memory.get("begun")), detail=detail, data=data)
+
+
+def _is_of_this_trip(table: Mapping[str, Any], backup: str, ctx: ActionContext) -> bool:
+    """From our backup, and made since the trip began: what an earlier incident restored may be in use by now."""
+    made = table.get("CreationDateTime")
+    from_ours = (table.get("RestoreSummary") or {}).get("SourceBackupArn") == backup
+    return from_ours and (made is None or made >= ctx.trip.started_at - _SKEW)
 
 
 async def _backup(params: RestoreParams, ctx: ActionContext) -> Mapping[str, Any]:

@@ -110,6 +110,24 @@ async def test_a_table_of_that_name_is_not_touched(fake):
         await run_action(ACTION, HOT, fake(tables.replies))
 
 
+async def test_a_table_that_an_earlier_incident_restored_is_not_claimed(fake):
+    """From the same backup, but it may be in use since: refused. In a second round of this trip it is ours."""
+    tables = Tables(2)
+    tables.restored["hot-restored"] = f"{ARN}2"
+    tell = tables.tell
+
+    def made(ago):
+        def told(*, TableName):
+            return {"Table": {**tell(TableName=TableName)["Table"], "CreationDateTime": EPOCH - timedelta(hours=ago)}}
+
+        return fake({**tables.replies, "dynamodb.DescribeTable": told})
+
+    with pytest.raises(ActionError, match="name another one with `to`"):
+        await run_action(ACTION, HOT, made(1))
+    again = await run_action(ACTION, HOT, made(-1))
+    assert not again.receipt.changed
+
+
 async def test_a_restore_that_lacks_an_index_is_no_success(fake):
     """The step fails for a person to look."""
     tables = Tables(2)
