@@ -25,6 +25,8 @@ ADVICE: Mapping[str, str] = {
     "maintenance": "It goes on when the window ends, or change the window in the configuration.",
     "silence": "End the silence to let it go on.",
     "storm": "If the breaches are real, lift the storm brake; else look at the daemon's own credentials and network.",
+    "retried": "It is tried again, slowly. Remove the cause, or do the step by hand.",
+    "ambiguous": "Look whether it was done, then reset the breaker.",
     "blast_radius": "More targets than max_targets: look at the list, then approve to go on.",
 }
 
@@ -132,7 +134,9 @@ def _of_breaker(b: BreakerView) -> Iterator[Todo]:
             yield todo(Level.CRITICAL, why, ADVICE.get(step.gate, "It goes on once the reason is gone."))
         elif step.phase == "failed":
             why = f"{step.summary} failed{': ' + step.detail if step.detail else ''}"
-            yield todo(Level.CRITICAL, why, "It is tried again, slowly. Remove the cause, or do the step by hand.")
+            # Without a time to try again, nobody does: the call may have had its effect.
+            again = step.until is not None
+            yield todo(Level.CRITICAL, why, ADVICE["retried" if again else "ambiguous"])
         drifted = [c.resource for c in step.changes if c.phase == "drift"]
         if drifted:
             yield todo(

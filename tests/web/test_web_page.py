@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from html.parser import HTMLParser
 from typing import Any
@@ -265,6 +265,20 @@ async def test_every_state_and_mode_has_its_own_words(client: Any, surface: Any,
     assert state.value.replace("_", " ") in page.text
     assert ("Observe mode: it records" in page.text) == (mode == Mode.OBSERVE)
     assert ("asks first" in page.text) == (mode == Mode.APPROVE)
+
+
+@pytest.mark.parametrize(
+    ("due", "said"),
+    [(None, "then reset the breaker"), (datetime(2026, 3, 14, 9, 30, tzinfo=UTC), "It is tried again, slowly")],
+)
+async def test_a_failed_step_promises_only_what_happens(client: Any, surface: Any, due: Any, said: str) -> None:
+    """One without a time to try again may have had its effect: nobody repeats it."""
+    breaker = surface.view_breakers[0]
+    step = dataclasses.replace(breaker.steps[1], phase="failed", until=due)
+    surface.view_breakers = [dataclasses.replace(breaker, steps=(step,))]
+    text = re.sub(r"\s+", " ", (await read(client)).text)
+    assert said in text
+    assert ("tried again" in text) is (due is not None)
 
 
 @pytest.mark.parametrize(
