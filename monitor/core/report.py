@@ -26,7 +26,7 @@ def markdown(seen: IncidentView) -> str:
     done = [(_at(d.at), d.outcome, escaped(d.text)) for d in deeds(seen.timeline)]
     lines += _section("Actions taken", ("At (UTC)", "Outcome", "What"), done, "None.")
     lines += ["", "## Data gaps and backfill", ""]
-    lines += [f"- {escaped(gap_text(gap).removeprefix('data gap: '))}" for gap in seen.gaps] or ["None known."]
+    lines += [f"- {escaped(gap_text(gap).removeprefix('data gap: '))}" for gap in seen.gaps] or [_no_gaps(seen)]
     if seen.costs:
         lines += ["", "## Cost", "", *(f"- {escaped(_cost(cost, seen))}" for cost in seen.costs)]
     lines += _section("Follow-ups", ("Due (UTC)", "What", "Done"), _follow_ups(seen))
@@ -34,8 +34,20 @@ def markdown(seen: IncidentView) -> str:
         (_at(n.at), n.kind, escaped(n.channel), "sent" if n.sent else escaped(f"failed: {n.detail}"))
         for n in seen.notices
     ]
-    lines += _section("Notices", ("At (UTC)", "Kind", "Channel", "Outcome"), notices, "None were recorded.")
+    lines += _section("Notices", ("At (UTC)", "Kind", "Channel", "Outcome"), notices, _no_notices(seen))
     return "\n".join(lines)
+
+
+def _no_gaps(seen: IncidentView) -> str:
+    """A source that is cut still is missed from its cut on, but to when is known once it is let back in."""
+    return (
+        "None known." if seen.resolved_at is not None else "None known yet: a cut source is told here once it is back."
+    )
+
+
+def _no_notices(seen: IncidentView) -> str:
+    """A notice is on record when a channel took it, or when it was given up; in between it is on its way."""
+    return "None were recorded." if seen.resolved_at is not None else "None was taken or given up yet."
 
 
 def escaped(text: str) -> str:

@@ -78,7 +78,8 @@ def test_a_running_incident_has_a_report_too() -> None:
     assert "| recovery (resolved) | not yet |  |" in report
     assert "| counts from the resolution | post-mortem | open |" in report
     assert "| Root cause | not noted yet" in report
-    assert "None known." in report
+    assert "None known yet" in report
+    assert "None was taken or given up yet" in report
     assert "## Cost" not in report
 
 
