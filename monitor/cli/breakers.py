@@ -115,7 +115,7 @@ def reset(
         return
     daemon, limit = connect(url, token), _limit(timeout)
     seen = daemon.get("breakers", pipeline, name)
-    say(f"{_title(seen)}; resetting it {'leaves in force' if force else 'runs its recovery, which can undo'}:")
+    say(f"{_title(seen)}; resetting it {'leaves in force' if force else 'runs its recovery; in force are'}:")
     say("\n".join(in_force(seen)) or "  no change of this playbook")
     _targets(seen)
     ask(f"reset {breaker}?", yes)
@@ -213,11 +213,17 @@ def _words(params: Any) -> str:
 def in_force(seen: dict[str, Any]) -> list[str]:
     """The changes of the playbook shown that are in force, with what undo would put back."""
     return [
-        f"  {change['resource']}: {change['summary']} (was {'unset' if change['prior'] is None else change['prior']})"
+        f"  {change['resource']}: {change['summary']} (was {_prior(change['prior'])})"
         for step in seen["steps"]
         for change in step["changes"]
         if change["phase"] in ("intended", "applied", "drift", "abandoned")
     ]
+
+
+def _prior(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {one}" for key, one in value.items())
+    return "unset" if value is None else str(value)
 
 
 def _split(breaker: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from monitor.cli import options
-from monitor.cli.talk import count, say, show_json
+from monitor.cli.talk import EXIT_USAGE, count, die, say, show_json
 
 if TYPE_CHECKING:
     from monitor.audit.needs import Settings as Needed
@@ -56,6 +56,8 @@ def iam_policy(
     from monitor.audit.policy import policies
     from monitor.audit.rendering import as_cloudformation, as_json, as_terraform
 
+    if account is not None and not re.fullmatch(r"\d{12}", account):
+        die(f"--account: '{account}' is not an account: write its 12 digits", EXIT_USAGE)
     known = options.registry()
     loaded = options.load(paths, known)
     made = policies(asked_by(loaded.pipelines, known, needed(account, region, observe)), name)

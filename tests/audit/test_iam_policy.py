@@ -232,6 +232,16 @@ def test_the_command_says_what_an_unknown_account_means(tmp_path, monkeypatch):
     assert "--account" not in told.stderr
 
 
+@pytest.mark.parametrize("typed", ["abc", "12345678901", "arn:aws:iam::123456789012:root"])
+def test_an_account_that_is_none_is_refused(tmp_path: Path, typed: str) -> None:
+    """A mistyped account would be in every ARN of a policy that allows nothing."""
+    file = tmp_path / "p.yaml"
+    file.write_text(HEAD)
+    told = CliRunner().invoke(build(), ["iam-policy", str(file), "--account", typed])
+    assert told.exit_code == 2
+    assert "write its 12 digits" in told.stderr
+
+
 def test_help_shows_how():
     """Examples to copy."""
     told = CliRunner().invoke(build(), ["iam-policy", "--help"]).stdout

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from fake_surface import NOW, FakeSurface, Run, breaker_view, tripped
 
 from monitor.core.model import Level, State
-from monitor.core.view import Outcome, StepView
+from monitor.core.view import ChangeView, Outcome, StepView
 
 
 async def test_status_shows_the_daemon_its_breakers_and_what_is_wrong(cli: Run, daemon: str) -> None:
@@ -133,6 +133,16 @@ async def test_a_reset_shows_what_is_in_force(cli: Run, daemon: str, surface: Fa
     surface.view_breakers = [tripped()]
     told = (await cli("breaker", "reset", "etl/loop")).stderr
     assert "events/etl-s3-events: disable the rule (was ENABLED)" in told
+    assert "can undo" not in told
+
+
+async def test_a_reset_shows_counts_as_words(cli: Run, daemon: str, surface: FakeSurface) -> None:
+    """A prior of several values is told as such; what can't be put back is not called undoable."""
+    change = ChangeView("states/etl", "stop what runs", "applied", prior={"running": 355}, applied=None)
+    stop = StepView("stop", "stop_executions", "done", "stop what runs", changes=(change,))
+    surface.view_breakers = [tripped(steps=(stop,))]
+    told = (await cli("breaker", "reset", "etl/loop")).stderr
+    assert "in force are:\n  states/etl: stop what runs (was running: 355)\n" in told
 
 
 async def test_approve_names_the_plan_that_was_shown(cli: Run, daemon: str, surface: FakeSurface) -> None:
