@@ -115,7 +115,7 @@ class Changes:
             phase = journal.resume(entry, live, claim)
         if phase is Phase.DRIFT:
             assert entry.claim is not None
-            return await self._left(replace(entry, phase=phase, detail=_drift("set", entry)), entry.claim)
+            return await self._left(replace(entry, phase=phase, detail=_drift("set", entry, live)), entry.claim)
         if phase is not Phase.INTENDED:
             changed = phase is Phase.APPLIED
             detail = "found in force" if changed else "was so already"
@@ -195,7 +195,7 @@ class Changes:
             ours = entry.receipt or Receipt(entry.change, entry.prior, entry.effective, changed=True)
             await action.undo(replace(ours, prior=entry.restore, applied=live), ctx)
             phase = Phase.UNDONE
-        detail = _drift("restore", entry) if phase is Phase.DRIFT else _restored(entry, claim)
+        detail = _drift("restored", entry, live) if phase is Phase.DRIFT else _restored(entry, claim)
         assert entry.claim is not None
         return await self._left(replace(ctx.entry, phase=phase, detail=detail, reason=None), entry.claim)
 
@@ -242,9 +242,12 @@ def _strictest(action: Action[Params], claim: Claim) -> Json:
     return wanted[-1]
 
 
-def _drift(verb: str, entry: Entry) -> str:
+def _drift(verb: str, entry: Entry, live: Json) -> str:
+    before = entry.restore if verb == "restored" else entry.prior
+    was, ours, now = ("unset" if value is None else value for value in (before, entry.effective, live))
     return (
-        f"drift: {entry.change.resource} {entry.change.property} is neither what it was nor what tripswitch set; "
+        f"drift: {entry.change.resource} {entry.change.property} is {now}, neither what it was ({was}) nor what "
+        f"tripswitch set ({ours}); "
         f"somebody changed it, so it is left as it is (not {verb})"
     )
 
