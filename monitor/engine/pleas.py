@@ -1,4 +1,4 @@
-"""What a step says when it needs a person, and saying it again where a crash lost it.
+"""What a breaker and its steps say, above all when they need a person; and saying it again where a crash lost it.
 
 A step's state is in the journal at once, its line in the timeline (and the notice that goes with it) a moment later: a
 process killed in between left a breaker that waits for somebody who was never told.
@@ -6,9 +6,23 @@ process killed in between left a breaker that waits for somebody who was never t
 
 from __future__ import annotations
 
-from monitor.core.breaker import Breaker, StepPhase, StepState
+from datetime import datetime
+
+from monitor.core.breaker import Breaker, StepPhase, StepState, Trip
 from monitor.core.course import short
 from monitor.core.incident import Incident
+
+
+def opened_words(trip: Trip | None, hold: datetime | None) -> str:
+    """Of a breaker that is open now."""
+    done = "nothing was changed: it observes" if trip is not None and trip.shadow else "every step is in force"
+    return f"{done}; held until {hold:%H:%M:%S} UTC" if hold else "open"
+
+
+def noted_as(event: str, trip: Trip | None) -> str:
+    """The event as its incident keeps it: a plan contains nothing and restores nothing, so it has no such time."""
+    shadow = trip is not None and trip.shadow
+    return "breaker.observed" if shadow and event in ("breaker.opened", "breaker.half_opened") else event
 
 
 def failed_words(verb: str, reason: str | None, detail: str) -> str:

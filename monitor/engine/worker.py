@@ -25,6 +25,7 @@ from monitor.engine.journal import Ledger
 from monitor.engine.judging import Judge, targets_of
 from monitor.engine.mailbox import Mailbox, Order
 from monitor.engine.permits import Permits
+from monitor.engine.pleas import noted_as, opened_words
 from monitor.engine.ramp import is_climbing, is_set_anew
 from monitor.engine.services import Services
 from monitor.engine.steps import Steps
@@ -203,8 +204,7 @@ class Worker:
         if index is not None:
             return await self.steps.play(index)
         await self._services.journal.save(self.ledger, diagram.confirmed(self.record, self._services.clock.now()))
-        hold = self.record.hold_until
-        self.report("breaker.opened", f"every step is in force; held until {hold:%H:%M:%S} UTC" if hold else "open")
+        self.report("breaker.opened", opened_words(self.record.trip, self.record.hold_until))
         return 0.0
 
     async def _withdraw(self) -> None:
@@ -237,7 +237,7 @@ class Worker:
         await self._services.journal.save(
             self.ledger, diagram.half_open(record, now, self._judge.half_open_limit(trip))
         )
-        self.report("breaker.half_opened", "restoring")
+        self.report("breaker.half_opened", "would restore" if trip.shadow else "restoring")
         return 0.0
 
     async def _half_open(self) -> float | None:
@@ -380,7 +380,7 @@ class Worker:
         level = "warning" if event in LOUD else "info"
         self._services.feed.say(event, level=level, text=text, incident=incident, **fields)
         if incident is not None and event not in SAID_ELSEWHERE:
-            self._services.incidents.note(incident, event, text, loud=event in LOUD)
+            self._services.incidents.note(incident, noted_as(event, trip), text, loud=event in LOUD)
 
     def awaiting(self) -> str | None:
         """The plan hash that an approval must name."""

@@ -157,6 +157,11 @@ async def test_observe_plans_and_touches_nothing(rig: Rig) -> None:
     assert "set gate to 0" in steps[0].detail
     rig.load(1)
     await rig.until(rig.is_in("closed"), 300)
+    incident = rig.surface.incidents()[0]
+    said = [entry.text for entry in incident.timeline]
+    assert any("nothing was changed: it observes" in text for text in said)
+    assert not any("in force" in text or "restoring" in text for text in said)
+    assert (incident.contained_at, incident.restoring_at) == (None, None)
     assert rig.world.done == []
     assert rig.breaker().trips_today == 0
     assert rig.engine.surroundings.storms.wishes == ()
