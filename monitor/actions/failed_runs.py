@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from monitor.actions.executions import PAGE, standard_machines
-from monitor.plugin import ActionContext, Duration, Json, Params, Selector, target_name
+from monitor.plugin import ActionContext, Change, Duration, Json, Params, Selector, target_name
 
 #: A failed canary tells something; it is no work that was lost.
 _CANARY = re.compile(r"canary-[0-9a-f]{32}")
@@ -55,6 +55,18 @@ def told(params: FailedParams) -> str:
     which = f" with {', '.join(params.errors)}" if params.errors else ""
     but = f" but not with {', '.join(params.except_errors)}" if params.except_errors else ""
     return f"the executions of {names} that failed{which}{but} in the {within} before the trip or since"
+
+
+def change_of(action: str, verb: str, params: FailedParams) -> Change:
+    """The plan; what failed is not known before AWS is asked."""
+    names = ", ".join(target_name(name) for name in params.state_machines.names) or "tagged"
+    return Change(
+        action=action,
+        resource=f"states/{names}",
+        wanted=None,
+        summary=f"{verb} {told(params)}, at most {params.most}, {params.rate:g} a second",
+        params=params.model_dump(mode="json"),
+    )
 
 
 @dataclass(frozen=True, slots=True)

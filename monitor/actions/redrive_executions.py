@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.actions.executions import READS, SKEW, reads_of
-from monitor.actions.failed_runs import Failed, FailedParams, Tally, described, listed, told
+from monitor.actions.failed_runs import Failed, FailedParams, Tally, change_of, described, listed
 from monitor.plugin import (
     Action,
     ActionContext,
@@ -37,14 +37,7 @@ _LOOKS, _LOOK_SECONDS = 6, 0.5
 
 def plan(params: FailedParams, now: datetime) -> Change:
     """Pure; what failed is not known before AWS is asked."""
-    names = ", ".join(name.rsplit(":", 1)[-1] for name in params.state_machines.names) or "tagged"
-    return Change(
-        action="redrive_executions",
-        resource=f"states/{names}",
-        wanted=None,
-        summary=f"redrive {told(params)}, at most {params.most}, {params.rate:g} a second",
-        params=params.model_dump(mode="json"),
-    )
+    return change_of("redrive_executions", "redrive", params)
 
 
 async def capture(change: Change, ctx: ActionContext) -> Json:

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import Field
 
 from monitor.actions.executions import READS, SKEW, cant_start_anew, origin_of, reads_of
-from monitor.actions.failed_runs import Failed, FailedParams, Tally, described, listed, told
+from monitor.actions.failed_runs import Failed, FailedParams, Tally, change_of, described, listed
 from monitor.plugin import (
     Action,
     ActionContext,
@@ -42,15 +42,8 @@ class RestartParams(FailedParams):
 
 def plan(params: RestartParams, now: datetime) -> Change:
     """Pure; names of changed members only, since inputs may hold payloads."""
-    names = ", ".join(name.rsplit(":", 1)[-1] for name in params.state_machines.names) or "tagged"
     changed = f" with {', '.join(sorted(params.merge))} changed" if params.merge else ""
-    return Change(
-        action="restart_executions",
-        resource=f"states/{names}",
-        wanted=None,
-        summary=f"start anew{changed} {told(params)}, at most {params.most}, {params.rate:g} a second",
-        params=params.model_dump(mode="json"),
-    )
+    return change_of("restart_executions", f"start anew{changed}", params)
 
 
 async def capture(change: Change, ctx: ActionContext) -> Json:
