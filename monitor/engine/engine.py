@@ -14,6 +14,7 @@ import structlog
 from monitor.core.breaker import Breaker
 from monitor.core.codec import decode
 from monitor.core.condition import checks_of
+from monitor.core.durations import format_duration
 from monitor.core.model import Level, Severity, State
 from monitor.core.ports import Clock, Meter, Secrets, Store, StoreError
 from monitor.core.silence import Silence
@@ -283,10 +284,13 @@ class Engine:
         """Unknown trips nothing, but it must not stay unsaid."""
         board = self.board.get(spec.key)
         assert board is not None
-        longest = max((c.verdict.unknown_seconds for c in board.cells.values() if c.verdict), default=0.0)
+        verdicts = [cell.verdict for cell in board.cells.values() if cell.verdict]
+        worst = max(verdicts, key=lambda verdict: verdict.unknown_seconds, default=None)
+        longest = worst.unknown_seconds if worst is not None else 0.0
         if longest >= spec.unknown_for.total_seconds() and not board.unknown_reported:
             board.unknown_reported = True
-            text = f"{spec.name} has been unknown for {round(longest)}s: {run.detail or 'no reading'}"
+            why = run.detail or (worst.reason if worst is not None else "") or "no reading"
+            text = f"{spec.name} has been unknown for {format_duration(round(longest))}: {why}"
             self.feed.say("check.unknown", level="warning", pipeline=spec.pipeline, check=spec.name, text=text)
             key = f"{spec.key} unknown {run.started.isoformat()}"
             self._outside.post(spec.pipeline, spec.severity, key, f"[{spec.severity}] {spec.pipeline}: {text}", text)

@@ -310,3 +310,12 @@ async def test_unknown_is_told_after_its_time_and_once(rig: Rig) -> None:
     rig.load(1)
     await rig.run(20)
     assert len(rig.told("check.known")) == 1
+
+
+async def test_what_stays_unknown_says_why(rig: Rig) -> None:
+    """A run that went well and found no value names the reading's own reason, not `no reading`."""
+    await rig.start(pipeline(check(unknown_for=timedelta(seconds=60)), breaker()))
+    rig.load([Observation("level", "a", None, detail="nothing was published for that day yet")])
+    await rig.run(90)
+    (said,) = rig.told("check.unknown")
+    assert "nothing was published for that day yet" in said
