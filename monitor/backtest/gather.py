@@ -171,6 +171,7 @@ def _unknown_throughout(tape: Tape, why: str) -> None:
 
 def _recall(tape: Tape, job: Job, library: Library) -> None:
     notes: dict[str, str] = {}
+    refused: dict[str, str] = {}
     for past, wish in zip(job.pasts, job.wishes, strict=True):
         series = library.get(wish.name)
         assert series is not None, "loaded before"
@@ -179,6 +180,7 @@ def _recall(tape: Tape, job: Job, library: Library) -> None:
         notes[past.signal] = past.note
         if series.error is not None:
             error = series.error
+            refused[past.signal] = f"{error.reason}: {error.detail}"
             failed = Observation(past.signal, past.target, None, unit, tape.start, error.reason, error.detail)
             for index in range(tape.count):
                 column.put(index, failed)
@@ -198,7 +200,10 @@ def _recall(tape: Tape, job: Job, library: Library) -> None:
     for signal in tape.spec.units:
         if signal in notes:
             source = Source(Fidelity.APPROXIMATE if notes[signal] else Fidelity.SAME, notes[signal])
-            tape.sources[signal] = _heard(tape, signal, source, seen=True)
+            heard = _heard(tape, signal, source, seen=True)
+            # Silence may mean zero; a refusal never does.
+            mute = heard is not source and signal in refused
+            tape.sources[signal] = Source(Fidelity.NONE, refused[signal]) if mute else heard
         else:
             tape.sources[signal] = Source(Fidelity.NONE, "no metric tells what it was")
 

@@ -213,6 +213,7 @@ async def _from_cloudwatch(
 ) -> tuple[Mapping[str, Tape], list[str]]:
     from monitor.backtest.gather import Sight, record, survey
     from monitor.backtest.library import Library
+    from monitor.backtest.tape import Fidelity
     from monitor.cli.round import reading
     from monitor.engine.clock import SystemClock
 
@@ -225,6 +226,12 @@ async def _from_cloudwatch(
         price(found, asked.span.days, yes=asked.yes)
         with _progress() as told:
             tapes = await record(found, sight, told)
+    sources = [source for tape in tapes.values() for source in tape.sources.values()]
+    if all(source.fidelity is Fidelity.NONE for source in sources):
+        die(
+            f"there is no history to replay: {'; '.join(sorted({source.note for source in sources}))}. Check the "
+            "credentials (`aws sts get-caller-identity`), or give a history with --prometheus or --samples"
+        )
     notes = [f"{key}: {note}" for key, tape in tapes.items() for note in tape.notes]
     if library.asked > found.series:
         notes.append(f"{library.asked} metrics were read in all")

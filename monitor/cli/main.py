@@ -121,5 +121,5 @@ def _client(app: typer.Typer) -> None:
 
 
 def main() -> None:
-    """The console script."""
-    build()()
+    """The console script. `python -m monitor` is called the same, in help and for completion."""
+    build()(prog_name="tripswitch")

@@ -156,6 +156,20 @@ def test_the_price_is_told_and_above_a_dollar_asked_for(capsys: pytest.CaptureFi
     assert "nothing is read from CloudWatch" in capsys.readouterr().err
 
 
+@pytest.mark.process
+def test_without_any_history_there_is_no_verdict(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing could be read: a table of unknowns with exit 0 would pass for a quiet fortnight in CI."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    done = run(folder, "--since", "1d")
+    assert done.exit_code == 1, done.output
+    assert "there is no history to replay" in done.stderr
+    assert "aws sts get-caller-identity" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[child.Child]:
     """AWS in a process of its own."""
