@@ -39,6 +39,9 @@ class ConcurrencyParams(Params):
 
     function: str = Field(description="Name or ARN of the Lambda function.", min_length=1)
     reserved: int = Field(description="Concurrent executions to reserve and to allow; 0 stops the function.", ge=0)
+    never_lower: bool = Field(
+        default=False, description="Leave a reservation alone that is as large already: more room was asked for."
+    )
 
 
 def function_name(text: str) -> str:
@@ -58,7 +61,7 @@ def plan(params: ConcurrencyParams, now: datetime) -> Change:
         property="reserved_concurrency",
         wanted=params.reserved,
         summary=f"{verb} {name} " + ("(reserved concurrency 0)" if params.reserved == 0 else f"to {params.reserved}"),
-        params={"function": name, "reserved": params.reserved},
+        params={"function": name, "reserved": params.reserved, "never_lower": params.never_lower},
     )
 
 
@@ -67,6 +70,13 @@ async def capture(change: Change, ctx: ActionContext) -> Json:
     reply = await ctx.aws.call("lambda", "GetFunctionConcurrency", FunctionName=change.params["function"])
     reserved = reply.get("ReservedConcurrentExecutions")
     return None if reserved is None else int(reserved)
+
+
+async def resolve(change: Change, base: Json, ctx: ActionContext) -> Json:
+    """What is wanted; with `never_lower` the present reservation where it is as large."""
+    wanted = change.wanted
+    larger = isinstance(base, int) and isinstance(wanted, int) and base >= wanted
+    return base if change.params.get("never_lower") and larger else wanted
 
 
 async def apply(change: Change, ctx: ActionContext) -> Receipt:
@@ -132,6 +142,7 @@ ACTION = Action(
     capture=capture,
     apply=apply,
     undo=undo,
+    resolve=resolve,
     permissions=(
         "lambda:GetFunctionConcurrency",
         "lambda:PutFunctionConcurrency",

@@ -108,3 +108,12 @@ def test_the_smallest_number_wins_a_claim():
     """None, no reservation, is the mildest."""
     assert ACTION.restrictive([200, 5, None]) == 5
     assert ACTION.restrictive([None]) is None
+
+
+@pytest.mark.parametrize(("before", "after"), [(300, 300), (200, 200), (100, 200), (0, 200), (None, 200)])
+async def test_never_lower_leaves_a_larger_reservation_alone(fake, before, after):
+    """A function that got more room by hand must not lose it to a breaker that means to give more."""
+    account = Account(before)
+    run = await run_action(ACTION, {"function": "f", "reserved": 200, "never_lower": True}, fake(account.replies))
+    assert account.reserved == after
+    assert run.receipt.changed is (before != after)
