@@ -66,7 +66,8 @@ class Place:
     def type(self, line: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """One line of shell, as it stands on the page."""
         return subprocess.run(
-            ["bash", "-c", line], cwd=self.folder, env=self.environment, timeout=seconds, check=False,
+            # `exit` keeps the shell alive behind the command: --install-completion asks which shell it was typed in.
+            ["bash", "-c", f"{line}\nexit $?"], cwd=self.folder, env=self.environment, timeout=seconds, check=False,
             capture_output=True, text=True,
         )  # fmt: skip
 
@@ -121,7 +122,7 @@ async def place(emulator: child.Child, tmp_path: Path) -> Place:
     return Place(
         tmp_path,
         {
-            **bare, **emulator.environment(), "PATH": f"{tmp_path / 'bin'}:{bare['PATH']}",
+            **bare, **emulator.environment(), "HOME": str(tmp_path), "PATH": f"{tmp_path / 'bin'}:{bare['PATH']}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), bare.get("PYTHONPATH")))),
             "ACCOUNT_ID": child.ACCOUNT, "TRIPSWITCH_LISTEN": f"127.0.0.1:{port}",
             "TRIPSWITCH_URL": f"http://127.0.0.1:{port}", "TRIPSWITCH_TOKEN": TOKEN, "NO_COLOR": "1",

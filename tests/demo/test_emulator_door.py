@@ -120,7 +120,7 @@ async def test_unimplemented_is_said_and_not_retryable(aws, side):
     """What moto lacks is a plain client error, not a server fault that clients retry."""
     machines = await aws("stepfunctions")
     with pytest.raises(ClientError) as error:
-        await machines.redrive_execution(executionArn="arn:aws:states:us-east-1:123456789012:execution:m:e")
+        await machines.validate_state_machine_definition(definition="{}")
     assert error.value.response["Error"]["Code"] == "UnknownOperationException"
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
