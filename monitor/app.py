@@ -248,7 +248,8 @@ class Reload:
             self.took(loaded, clock)
             names = sorted(p.name for p in loaded.pipelines)
             engine.feed.say("config.reloaded", by=by, pipelines=names)
-            return Outcome(True, f"reloaded {len(names)} pipelines", {"pipelines": names})
+            noun = "pipeline" if len(names) == 1 else "pipelines"
+            return Outcome(True, f"reloaded {len(names)} {noun}", {"pipelines": names})
 
 
 def _spare_the_collector(*, everything: bool = False) -> None:

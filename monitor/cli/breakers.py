@@ -83,6 +83,8 @@ def trip(
     say(f"{_title(seen)}; tripping it would:")
     say("\n".join(plan(seen, daemon.get("config"))) or "  do nothing: its playbook is empty")
     _targets(seen)
+    if seen["mode"] == "observe":
+        say("it only observes by itself; a trip by hand acts all the same")
     ask(f"trip {breaker}?", yes)
     _send(daemon, breaker, "trip", by=options.person(by), reason=reason)
     if wait:

@@ -120,6 +120,11 @@ class BreakerView:
     #: The person who disabled it.
     disabled_by: str | None = None
 
+    @property
+    def observes(self) -> bool:
+        """It acts on nothing. What a person tripped acts in every mode, so that a drill is a drill."""
+        return self.mode is Mode.OBSERVE and self.tripped_by is None
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.core.model import Json, Level, Mode, Reason, Row, State
+from monitor.core.model import Json, Level, Reason, Row, State
 from monitor.core.view import BreakerView, CheckView, IncidentView, StatusView, StepView
 from monitor.web.words import plural, span, words
 
@@ -121,7 +121,7 @@ def _of_breaker(b: BreakerView) -> Iterator[Todo]:
     def todo(level: Level, what: str, do: str) -> Todo:
         return Todo(level, b.pipeline, b.name, what, do, anchor_of(b))
 
-    if b.mode is Mode.OBSERVE:
+    if b.observes:
         if b.state is not State.CLOSED and not b.disabled:
             yield todo(Level.WARNING, "would have acted; it observes only", ADVICE["observe"])
         return
@@ -204,8 +204,8 @@ def pipeline_panels(
 
 
 def _panel(name: str, status: StatusView, checks: list[CheckView], breakers: list[BreakerView]) -> PipelinePanel:
-    active = [b for b in breakers if b.state is not State.CLOSED and b.mode is not Mode.OBSERVE]
-    shadows = [b for b in breakers if b.state is not State.CLOSED and b.mode is Mode.OBSERVE]
+    active = [b for b in breakers if b.state is not State.CLOSED and not b.observes]
+    shadows = [b for b in breakers if b.state is not State.CLOSED and b.observes]
     worst = max((c.level for c in checks), key=lambda level: level.rank, default=Level.UNKNOWN)
     return PipelinePanel(
         name=name,
@@ -225,10 +225,10 @@ _WORST = (Level.CRITICAL, Level.UNKNOWN, Level.WARNING, Level.OK)
 def _switch(b: BreakerView) -> Switch:
     more = [
         words(b.state),
-        *(["observes only"] if b.mode is Mode.OBSERVE else []),
+        *(["observes only"] if b.observes else []),
         *(["disabled"] if b.disabled else []),
     ]
-    return Switch(b.name, b.state, f"{b.name}: {', '.join(more)}", b.mode is Mode.OBSERVE, anchor_of(b))
+    return Switch(b.name, b.state, f"{b.name}: {', '.join(more)}", b.observes, anchor_of(b))
 
 
 def _headline(
@@ -262,7 +262,7 @@ def holdings(breakers: Iterable[BreakerView]) -> tuple[Holding, ...]:
     """Everything that is not as it was, once per resource and change, with all who hold it."""
     found: dict[tuple[str, str], Holding] = {}
     for b in breakers:
-        if b.mode is Mode.OBSERVE:
+        if b.observes:
             continue
         for change in (change for step in b.steps for change in step.changes):
             if change.phase not in ("applied", "intended", "drift") or change.applied is None:

@@ -114,7 +114,10 @@ async def _body(request: web.Request, model: type[B]) -> B:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
         problems: list[dict[str, str]] = [
-            {"at": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
+            {
+                "at": ".".join(str(part) for part in problem["loc"]),
+                "problem": problem["msg"].removeprefix("Value error, "),
+            }
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         first = problems[0]

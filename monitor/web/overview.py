@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from monitor.core.model import Level, Mode, Row, State
+from monitor.core.model import Level, Row, State
 from monitor.core.view import BreakerView, CheckView, IncidentView, SilenceView, StatusView, Surface
 from monitor.web.attention import Holding, PipelinePanel, Todo, holdings, pipeline_panels, todos
 from monitor.web.chart import Chart, draw
@@ -128,12 +128,12 @@ class Overview:
     @property
     def acting(self) -> tuple[BreakerView, ...]:
         """Of the active ones, those that act or wait to."""
-        return tuple(b for b in self.active if b.mode != Mode.OBSERVE)
+        return tuple(b for b in self.active if not b.observes)
 
     @property
     def observing(self) -> tuple[BreakerView, ...]:
         """Of the active ones, those that would have acted."""
-        return tuple(b for b in self.active if b.mode == Mode.OBSERVE)
+        return tuple(b for b in self.active if b.observes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +224,7 @@ def overview(seen: Snapshot, commands: bool, scope: Scope = Scope()) -> Overview
     status = seen.status
     incidents = sorted(seen.incidents, key=lambda i: i.opened_at, reverse=True)
     live = [i for i in incidents if i.resolved_at is None]
-    breakers = sorted(
-        seen.breakers, key=lambda b: (_STATES[b.state], b.mode == Mode.OBSERVE, b.severity, b.pipeline, b.name)
-    )
+    breakers = sorted(seen.breakers, key=lambda b: (_STATES[b.state], b.observes, b.severity, b.pipeline, b.name))
     shown = breakers[:MAX_BREAKERS]
     checks = sorted(seen.checks, key=lambda c: (-c.level.rank, c.pipeline, c.name))
     waiting, held = todos(breakers, live, checks, seen.rows, status.now), holdings(breakers)
@@ -256,7 +254,7 @@ def overview(seen: Snapshot, commands: bool, scope: Scope = Scope()) -> Overview
 
 def verdict(status: StatusView, checks: Sequence[CheckView], breakers: Sequence[BreakerView]) -> Verdict:
     """The worst news first; quiet only when nothing is wrong and nothing is unknown."""
-    acting = [b for b in breakers if b.mode != Mode.OBSERVE]
+    acting = [b for b in breakers if not b.observes]
     parts = [
         f"{count:,} {words(state)}"
         for state in (State.TRIPPING, State.OPEN, State.HALF_OPEN)
@@ -274,7 +272,7 @@ def verdict(status: StatusView, checks: Sequence[CheckView], breakers: Sequence[
         for level in (Level.CRITICAL, Level.WARNING, Level.UNKNOWN)
         if levels[level]
     ]
-    if shadows := sum(b.state != State.CLOSED and b.mode == Mode.OBSERVE and not b.disabled for b in breakers):
+    if shadows := sum(b.state != State.CLOSED and b.observes and not b.disabled for b in breakers):
         told.append(f"{plural(shadows, 'observing breaker')} would act")
     if not status.ready:
         return Verdict(Level.UNKNOWN, "Not ready", _sentence([*parts, *told]))

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fake_surface import NOW, FakeSurface, Run, breaker_view, tripped
 
-from monitor.core.model import Level, State
+from monitor.core.model import Level, Mode, State
 from monitor.core.view import ChangeView, Outcome, StepView
 
 
@@ -117,6 +117,16 @@ async def test_a_trip_shows_its_plan_and_targets_first(cli: Run, daemon: str) ->
     """Plan lines and targets come before the question."""
     told = (await cli("breaker", "trip", "etl/loop")).stderr
     assert told.index("disable the rule etl-s3-events") < told.index("etl-workflow") < told.index("--yes")
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+async def test_tripping_what_only_observes_is_said_to_act(
+    cli: Run, daemon: str, surface: FakeSurface, mode: Mode
+) -> None:
+    """A drill acts in every mode: nobody should take observe for a safety catch."""
+    surface.view_breakers = [breaker_view(mode=mode)]
+    told = (await cli("breaker", "trip", "etl/loop")).stderr
+    assert ("a trip by hand acts all the same" in told) is (mode is Mode.OBSERVE)
 
 
 async def test_a_bare_verb_in_a_plan_gets_its_parameters(cli: Run, daemon: str, surface: FakeSurface) -> None:
