@@ -35,6 +35,8 @@ class CheckView:
     reason: Reason | None = None
     detail: str = ""
     runbook: str | None = None
+    #: False where the file says `unknown_for: off`: not to see this is expected, and nobody's task.
+    tells_unknown: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from monitor.core import threshold
+from monitor.core.durations import NEVER
 from monitor.core.model import Level, Observation, Reason, Row
 from monitor.core.spec import Bound, CheckSpec, SignalSpec
 from monitor.core.standing import Standing
@@ -402,4 +403,5 @@ def _view(board: CheckBoard, due: datetime | None) -> CheckView:
         reason=board.reason,
         detail=board.detail,
         runbook=spec.runbook,
+        tells_unknown=spec.unknown_for != NEVER,
     )

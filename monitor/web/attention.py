@@ -110,7 +110,7 @@ def todos(
     found += [_nobody_has(one, now) for one in incidents if one.resolved_at is None and one.commander is None]
     blind: dict[str, list[CheckView]] = defaultdict(list)
     for check in checks:
-        if check.level is Level.UNKNOWN and check.last_run is not None:
+        if check.level is Level.UNKNOWN and check.last_run is not None and check.tells_unknown:
             blind[check.pipeline].append(check)
     whys = {(r.pipeline, r.check): r.detail for r in rows if r.level is Level.UNKNOWN and r.detail} if blind else {}
     found += [_blind(sorted(own, key=lambda c: c.reason is None), whys) for own in blind.values()]

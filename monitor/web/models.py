@@ -39,6 +39,7 @@ class Check(Out):
     reason: Reason | None
     detail: str
     runbook: str | None
+    tells_unknown: bool = Field(description="false: the file says `unknown_for: off`, not to see this is expected")
 
 
 class Change(Out):
