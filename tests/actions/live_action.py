@@ -50,6 +50,9 @@ class LiveContext:
             os.fsync(file.fileno())
         draft.replace(self.path)
 
+    async def healthy(self):
+        return ()  # this breaker was never watched before its trip
+
     async def progress(self, done, remaining, eta=None, note=""):
         self.steps.append((done, remaining, eta))
 
