@@ -52,7 +52,7 @@ demo: $(VENV)/.demo ## Watch an incident being contained (SCENARIO=event-loop)
 	@$(BIN)/tripswitch demo $(SCENARIO)
 
 test: $(VENV)/.dev ## Run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore tests/faults $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup --ignore tests/faults $(ARGS)
 	@# The fault tests hold the daemon to its promised answer times: they run alone, without a neighbour on the cores.
 	@$(BIN)/python -m pytest tests/faults $(ARGS)
 
