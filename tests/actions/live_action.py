@@ -33,7 +33,7 @@ class LiveContext:
         self.aws, self.path, self.clock = aws, Path(path), SystemClock()
         self.memory = json.loads(self.path.read_text()) if self.path.exists() else {}
         self.trip = TripInfo("t", "etl", "loop", "SEV1", "test", started_at, ())
-        self.steps = []
+        self.steps, self.told = [], []
 
     def now(self):
         return self.clock.now()
@@ -52,6 +52,10 @@ class LiveContext:
 
     async def healthy(self):
         return ()  # this breaker was never watched before its trip
+
+    async def notify(self, urls, title, body):
+        self.told.append(title)
+        return []
 
     async def progress(self, done, remaining, eta=None, note=""):
         self.steps.append((done, remaining, eta))

@@ -139,6 +139,7 @@ async def test_an_alias_goes_back_over_sixty_versions_and_forward_again(aws, sid
     weights = {"AdditionalVersionWeights": {"59": 0.25}}
     done = Done(aws, tmp_path / "m", "rollback_alias", {"function": "api", "alias": "LIVE"})
     assert await done.apply() == {"version": "59", "routing": {}}
+    assert len(done.ctx.told) == 1, "nobody watched: people hear that version 59 may never have been live"
     await done.undo()
     await aws.mutate("lambda", "UpdateAlias", **API, Name="LIVE", FunctionVersion="60", RoutingConfig=weights)
     done = Done(aws, tmp_path / "n", "rollback_alias", {"function": "api", "alias": "LIVE", "to": 7})
