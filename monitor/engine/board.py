@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from monitor.core import threshold
-from monitor.core.durations import NEVER
 from monitor.core.model import Level, Observation, Reason, Row
-from monitor.core.spec import Bound, CheckSpec, SignalSpec
+from monitor.core.spec import CheckSpec
 from monitor.core.standing import Standing
 from monitor.core.threshold import SignalState, Verdict
 from monitor.core.view import CheckView
+from monitor.engine.board_views import NO_BOUNDS, row_of, view_of
 from monitor.engine.history import History
 from monitor.engine.runner import NO_TARGET, Run
 
@@ -26,8 +26,6 @@ T = TypeVar("T")
 #: Readings kept per signal for the page's charts, and of all signals together (16 bytes each): a large fleet gets
 #: shorter charts, but never fewer readings than make one.
 RECENT, RECENT_OF_ALL, RECENT_AT_LEAST = 120, 1_000_000, 12
-
-NO_BOUNDS = SignalSpec()
 
 
 @dataclass(slots=True)
@@ -212,7 +210,7 @@ class Board:
 
     def check_views(self, due: Mapping[str, datetime]) -> list[CheckView]:
         """Every check with its last run; `due` is when it runs next."""
-        return [_view(board, due.get(key)) for key, board in self._checks.items()]
+        return [view_of(board, due.get(key)) for key, board in self._checks.items()]
 
     def dump(self, key: str) -> dict[str, Any] | None:
         """Timers of one check as JSON; None while every cell is as new, so that nothing needs to survive."""
@@ -345,63 +343,8 @@ def _at_rest(cell: Cell) -> bool:
     return cell.verdict.level is Level.OK and not cell.verdict.pending and cell.state.not_before is None
 
 
-def _bound(bound: Bound | None) -> float | None:
-    if bound is None:
-        return None
-    return bound.above if bound.above is not None else bound.below
-
-
 def _rows(board: CheckBoard) -> Iterator[Row]:
     for (target, signal), cell in list(board.cells.items()):
         if cell.row is None:
-            cell.row = _row(board.spec, target, signal, cell)
+            cell.row = row_of(board.spec, target, signal, cell)
         yield cell.row
-
-
-def _row(spec: CheckSpec, target: str, signal: str, cell: Cell) -> Row:
-    verdict, seen = cell.verdict, cell.seen
-    bounds = spec.signals.get(signal, NO_BOUNDS)
-    return Row(
-        pipeline=spec.pipeline,
-        check=spec.name,
-        kind=spec.kind,
-        target=target,
-        signal=signal,
-        unit=spec.units.get(signal, ""),
-        level=verdict.level if verdict else Level.UNKNOWN,
-        value=verdict.value if verdict and verdict.level is not Level.UNKNOWN else None,
-        at=seen.at if seen else None,
-        since=cell.since,
-        reason=seen.reason if seen else None,
-        detail=(seen.detail if seen and seen.reason else "") or (verdict.reason if verdict else "not judged yet"),
-        pending=verdict.pending if verdict else False,
-        warning_bound=_bound(bounds.warning),
-        critical_bound=_bound(bounds.critical),
-        recent=cell.recent,
-    )
-
-
-def _view(board: CheckBoard, due: datetime | None) -> CheckView:
-    spec, levels = board.spec, board.levels()
-    counts = dict.fromkeys(Level, 0)
-    for level in levels.values():
-        counts[level] += 1
-    return CheckView(
-        pipeline=spec.pipeline,
-        name=spec.name,
-        kind=spec.kind,
-        interval=spec.interval.total_seconds(),
-        level=max(levels.values(), key=lambda level: level.rank) if levels else Level.UNKNOWN,
-        targets=len(board.targets()),
-        counts=counts,
-        last_run=board.last_run,
-        last_success=board.last_success,
-        next_run=due,
-        duration=board.duration,
-        runs=board.runs,
-        failures=board.failures,
-        reason=board.reason,
-        detail=board.detail,
-        runbook=spec.runbook,
-        tells_unknown=spec.unknown_for != NEVER,
-    )
