@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE_OPENMETRICS
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import Collector
 
 from monitor.core.model import Level, Severity, State
 from monitor.core.view import Surface
 from monitor.telemetry.catalogue import BY_NAME
+from monitor.telemetry.families import FamilyText
 from monitor.telemetry.instruments import Instruments
 from monitor.telemetry.rows import RowText
 
 _END = b"# EOF\n"
-#: Samples of ordinary families between two turns of the event loop: the client library takes 10 us for each.
+#: Samples of ordinary families between two turns of the event loop: of new ones, the client library takes 10 us each.
 _TURN = 300
 
 
@@ -30,6 +30,7 @@ class SurfaceCollector:
         self._surface = surface
         self._instruments = instruments
         self._rows = RowText()
+        self._text = FamilyText()
 
     async def render(self, accept: str = "") -> tuple[bytes, str]:
         """The whole scrape and its content type, by the request's `Accept` header. The loop gets a turn every few
@@ -37,13 +38,15 @@ class SurfaceCollector:
         openmetrics = _wants_openmetrics(accept)
         encode = generate_openmetrics if openmetrics else generate_latest
         pieces: list[bytes] = []
+        scrape = self._text.scrape()
         since_turn = 0
         for family in self._families():
-            pieces.append(encode(_Single(family)).removesuffix(_END))
+            pieces.append(scrape.text(family, encode))
             since_turn += len(family.samples)
             if since_turn >= _TURN:
                 since_turn = 0
                 await asyncio.sleep(0)
+        scrape.done()
         pieces += await self._rows.render(self._surface.rows())
         if openmetrics:
             pieces.append(_END)
@@ -108,16 +111,6 @@ class SurfaceCollector:
         for severity in Severity:
             incidents.add_metric([severity.value], unresolved.count(severity))
         yield from (leases, ready, enabled, storm, incidents)
-
-
-class _Single(Collector):
-    """One family as a registry, so that the library's encoders take families one at a time."""
-
-    def __init__(self, family: Metric) -> None:
-        self._family = family
-
-    def collect(self) -> Iterable[Metric]:
-        return (self._family,)
 
 
 def _family(name: str) -> GaugeMetricFamily:
