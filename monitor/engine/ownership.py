@@ -112,7 +112,7 @@ class Ownership:
             log.info("lease.acquired", pipeline=name, epoch=lease.epoch)
             try:
                 await self._gained(name)
-            except Exception:
+            except Exception:  # the boundary passes it on; what it leaves behind must not stand
                 # A lease without workers protects nothing: give it back, the next beat begins anew.
                 del self._leases[name]
                 await self._lost(name)

@@ -1,5 +1,6 @@
 """A fake AWS whose every request is held against the SDK's own service models and the action's permissions."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+from live_action import live
 
+from monitor.demo.emulator import child
+from monitor.demo.emulator.child import KEYS, Side
 from monitor.plugin import Action
 from monitor.testing import Call, FakeAws
 
@@ -63,3 +67,29 @@ def fake(models: Models) -> Iterator[Callable[..., FakeAws]]:
                 permission = f"{IAM.get(service, service)}:{operation}"
                 permission = IAM_ACTIONS.get(permission, permission)
                 assert permission in action.permissions, f"{action.name} calls {permission} without declaring it"
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    """A process that the tests of a module share."""
+    with child.start() as running:
+        yield running
+
+
+@pytest.fixture
+async def side(emulator, monkeypatch):
+    """Its side door, everything reset; our environment points nowhere else."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    async with Side(emulator.url) as door:
+        await door.post("reset")
+        yield door
+
+
+@pytest.fixture
+async def aws(emulator, side):
+    """Writes with every gate open."""
+    async with live(emulator.url) as writes:
+        yield writes

@@ -11,41 +11,14 @@ from dataclasses import replace
 
 import live_action
 import pytest
-from live_action import LiveContext, live, run
+from live_action import LiveContext, run
 
-from monitor.demo.emulator import child
-from monitor.demo.emulator.child import KEYS, ROOT, Side
+from monitor.demo.emulator.child import KEYS, ROOT
 from monitor.plugin import ActionError, ProbeError
 
 pytestmark = pytest.mark.process
 ROLE = "arn:aws:iam::123456789012:role/r"
 API = {"FunctionName": "api"}
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    """The process."""
-    with child.start() as running:
-        yield running
-
-
-@pytest.fixture
-async def side(emulator, monkeypatch):
-    """Its side door, everything reset; our environment points nowhere else."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    async with Side(emulator.url) as door:
-        await door.post("reset")
-        yield door
-
-
-@pytest.fixture
-async def aws(emulator, side):
-    """Writes with every gate open."""
-    async with live(emulator.url) as writes:
-        yield writes
 
 
 class Done:

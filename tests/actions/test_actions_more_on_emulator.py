@@ -1,45 +1,16 @@
 """Actions on queues, sources, logs, buckets and caches through the real client against the emulator, in real time."""
 
 import json
-import os
 from dataclasses import replace
 
 import pytest
-from live_action import LiveContext, action, live, run
+from live_action import LiveContext, action, run
 
-from monitor.demo.emulator import child
-from monitor.demo.emulator.child import KEYS, Side
 from monitor.plugin import Held
 from monitor.testing import EPOCH
 
 pytestmark = pytest.mark.process
 ROLE = "arn:aws:iam::123456789012:role/r"
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    """The process."""
-    with child.start() as running:
-        yield running
-
-
-@pytest.fixture
-async def side(emulator, monkeypatch):
-    """Its side door, everything reset; our environment points nowhere else."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in KEYS.items():
-        monkeypatch.setenv(name, value)
-    async with Side(emulator.url) as door:
-        await door.post("reset")
-        yield door
-
-
-@pytest.fixture
-async def aws(emulator, side):
-    """Writes with every gate open."""
-    async with live(emulator.url) as writes:
-        yield writes
 
 
 async def there_and_back(aws, path, name, params):
