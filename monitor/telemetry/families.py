@@ -7,7 +7,7 @@ histograms, `_created`) goes through the library as a whole family.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from prometheus_client.core import Metric
@@ -51,7 +51,8 @@ class Scrape:
 
     def text(self, family: Metric, encode: Encode) -> bytes:
         """The family, to the byte what `encode` would make of it."""
-        if any(_is_special(family, sample) for sample in family.samples):
+        librarys = {family.name + suffix for suffix in _LIBRARYS}
+        if any(_is_special(sample, librarys) for sample in family.samples):
             return _encoded(family, family.samples, encode)
         keys = [(sample.name, *sample.labels, *sample.labels.values()) for sample in family.samples]
         heading = _encoded(family, (), encode)
@@ -79,12 +80,12 @@ def _number(value: float) -> bytes:
     return text.encode()
 
 
-def _is_special(family: Metric, sample: Any) -> bool:
+def _is_special(sample: Any, librarys: Container[str]) -> bool:
     return (
         sample.timestamp is not None
         or sample.exemplar is not None
         or sample.native_histogram is not None
-        or sample.name in [family.name + suffix for suffix in _LIBRARYS]
+        or sample.name in librarys
     )
 
 
